@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import "errors"
+
+// What a caller asked for cannot be had. The server maps these to gRPC codes; every error that carries none of them is
+// an internal one.
+var (
+	// ErrNotFound: no pod or container has the ID, or more than one has the given prefix (NotFound).
+	ErrNotFound = errors.New("not found")
+	// ErrInvalid: the request contradicts itself or the CRI (InvalidArgument).
+	ErrInvalid = errors.New("invalid argument")
+	// ErrState: the object is not in the state that the call needs (FailedPrecondition).
+	ErrState = errors.New("wrong state")
+	// ErrNotRunning: the container does not run. It is an ErrState too (FailedPrecondition).
+	ErrNotRunning = errors.New("not running")
+	// ErrPrivileged: a privileged container was asked for in a pod that is not privileged (InvalidArgument).
+	ErrPrivileged = errors.New("no privileged container allowed in sandbox")
+	// ErrUnsupported: crisp does not have what was asked for yet (Unimplemented).
+	ErrUnsupported = errors.New("not supported")
+	// ErrDeadline: the time given for a command, or for a stage of an operation, is over (DeadlineExceeded).
+	ErrDeadline = errors.New("deadline exceeded")
+	// ErrClosed: the daemon is going down (Unavailable).
+	ErrClosed = errors.New("runtime is shutting down")
+)
