@@ -52,6 +52,8 @@ type ContainerInput struct {
 	Rootfs      *os.File // detached mount of the root file system, for user lookup; nil only in tests without names
 	Namespaces  Namespaces
 	Files       Files
+	// Hostname is the pod's, or the node's for a pod in the node's network namespace: the environment variable HOSTNAME.
+	Hostname    string
 	CgroupsPath string
 	Host        Host
 }

@@ -119,7 +119,10 @@ func (db userDB) lookup(name, group string) (User, error) {
 		return User{}, err
 	}
 	entries, err := user.ParsePasswdFilter(bytes.NewReader(db.passwd), func(u user.User) bool {
-		return u.Name == name || numeric && u.Uid == int(uid)
+		if numeric { // a login name made of digits must not stand in for another user's number
+			return u.Uid == int(uid)
+		}
+		return u.Name == name
 	})
 	if err != nil {
 		return User{}, fmt.Errorf("/etc/passwd of the image: %w", err)
@@ -136,9 +139,6 @@ func (db userDB) lookup(name, group string) (User, error) {
 			return User{}, invalid("user "+strconv.Quote(name), fmt.Sprintf("has the IDs %d:%d in /etc/passwd: out of range", e.Uid, e.Gid))
 		}
 		out.UID, out.GID = uint32(e.Uid), uint32(e.Gid)
-		if numeric {
-			out.UID = uid
-		}
 	}
 	if err := db.lookupGroups(&out, login, group); err != nil {
 		return User{}, err
