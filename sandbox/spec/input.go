@@ -45,13 +45,13 @@ type PodInput struct {
 
 // ContainerInput is what Container needs.
 type ContainerInput struct {
-	ID, PodID   string
-	Config      *runtime.ContainerConfig
-	Pod         *runtime.PodSandboxConfig
-	Image       ocispec.ImageConfig
-	Rootfs      *os.File // detached mount of the root file system, for user lookup; nil only in tests without names
-	Namespaces  Namespaces
-	Files       Files
+	ID, PodID  string
+	Config     *runtime.ContainerConfig
+	Pod        *runtime.PodSandboxConfig
+	Image      ocispec.ImageConfig
+	Rootfs     *os.File // detached mount of the root file system, for user lookup; nil only in tests without names
+	Namespaces Namespaces
+	Files      Files
 	// Hostname is the pod's, or the node's for a pod in the node's network namespace: the environment variable HOSTNAME.
 	Hostname    string
 	CgroupsPath string
