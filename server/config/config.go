@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"bytes"
+	"path/filepath"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Config is everything that an operator can set. contrib/crisp.toml shows each key with its default.
+type Config struct {
+	// Root holds what survives a reboot: images, layers, the records of pods and containers.
+	Root string `toml:"root"`
+	// State holds what belongs to this boot: sockets, network namespaces, bundles. It should be on a tmpfs.
+	State string `toml:"state"`
+
+	Server  Server  `toml:"server"`
+	Runtime Runtime `toml:"runtime"`
+	Image   Image   `toml:"image"`
+	Network Network `toml:"network"`
+	Log     Log     `toml:"log"`
+}
+
+// Server is how the kubelet reaches crisp.
+type Server struct {
+	// Listen is the path of the CRI's Unix socket; "" means crisp.sock in State.
+	Listen string `toml:"listen"`
+	// MaxMessageSize bounds a gRPC message in both directions, in bytes.
+	MaxMessageSize int `toml:"max_message_size"`
+	// StreamAddress is where exec, attach and port-forward sessions are served; port 0 takes a free one.
+	StreamAddress string `toml:"stream_address"`
+	// StreamIdleTimeout ends a session on which nothing happens.
+	StreamIdleTimeout Duration `toml:"stream_idle_timeout"`
+}
+
+// Runtime is how pods and containers run where the CRI leaves it open.
+type Runtime struct {
+	// CgroupParent is for pods that name none.
+	CgroupParent string `toml:"cgroup_parent"`
+	// RejectAbsentMounts makes a bind mount whose host path is absent an error, as the CRI's text asks. Off, the
+	// directory is made, as the other runtimes do and the kubelet's hostPath volumes of type "" expect.
+	RejectAbsentMounts bool `toml:"reject_absent_mounts"`
+}
+
+// Image is where images come from.
+type Image struct {
+	// RegistryDir holds HOST/hosts.toml files: mirrors and TLS settings of each registry.
+	RegistryDir string `toml:"registry_dir"`
+	// MaxDownloads is how many layers are fetched at a time, over all pulls.
+	MaxDownloads int `toml:"max_downloads"`
+}
+
+// Network is how pods are connected.
+type Network struct {
+	// CNIConfDir is watched for network configurations; the first in lexical order counts. With none, Bridge serves.
+	CNIConfDir string `toml:"cni_conf_dir"`
+	// CNIBinDirs are searched for CNI plugins, in this order.
+	CNIBinDirs []string `toml:"cni_bin_dirs"`
+	Bridge     Bridge   `toml:"bridge"`
+}
+
+// Bridge is the network that crisp carries itself.
+type Bridge struct {
+	// Name is the bridge's interface.
+	Name string `toml:"name"`
+	// IPv4 and IPv6 are the prefixes that pods get addresses of; "" switches the family off, but not both.
+	IPv4 string `toml:"ipv4"`
+	IPv6 string `toml:"ipv6"`
+}
+
+// Log is what the daemon writes to its standard error.
+type Log struct {
+	// Level is the least important level that is written: debug, info, warn or error.
+	Level string `toml:"level"`
+	// Format is text or json.
+	Format string `toml:"format"`
+}
+
+// Default returns the configuration of a daemon that has no file and no flags, but for Server.Listen, which follows State.
+func Default() Config {
+	return Config{
+		Root:  "/var/lib/crisp",
+		State: "/run/crisp",
+		Server: Server{
+			MaxMessageSize:    80 << 20, // as CRI-O; a client's own receive limit is 16 MiB
+			StreamAddress:     "127.0.0.1:0",
+			StreamIdleTimeout: Duration(4 * time.Hour), // as the other runtimes
+		},
+		Runtime: Runtime{CgroupParent: "/crisp"},
+		Image:   Image{RegistryDir: "/etc/crisp/certs.d", MaxDownloads: 6},
+		Network: Network{
+			CNIConfDir: "/etc/cni/net.d",
+			CNIBinDirs: []string{"/opt/cni/bin"},
+			Bridge:     Bridge{Name: "crisp0", IPv4: "10.88.0.0/16", IPv6: "fd00:10:88::/64"},
+		},
+		Log: Log{Level: "info", Format: "text"},
+	}
+}
+
+// resolve fills in what follows from other keys.
+func (c *Config) resolve() {
+	if c.Server.Listen == "" && c.State != "" {
+		c.Server.Listen = filepath.Join(c.State, "crisp.sock")
+	}
+}
+
+// Encode returns c as TOML.
+func (c *Config) Encode() ([]byte, error) {
+	var b bytes.Buffer
+	e := toml.NewEncoder(&b)
+	e.SetIndentTables(false)
+	err := e.Encode(c)
+	return b.Bytes(), err
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockName is the lock file's name in each directory.
+const lockName = "crisp.lock"
+
+// ErrInUse: another daemon has the directory or answers on the socket.
+var ErrInUse = errors.New("in use by another daemon")
+
+// Locks are held until Close or the end of the process.
+type Locks struct{ files []*os.File }
+
+// Acquire locks the directories for this process, or fails with ErrInUse when another daemon has one of them. The
+// directories must exist.
+func Acquire(dirs ...string) (*Locks, error) {
+	l := &Locks{}
+	for _, dir := range dirs {
+		f, err := lock(filepath.Join(dir, lockName))
+		if err != nil {
+			l.Close()
+			return nil, err
+		}
+		l.files = append(l.files, f)
+	}
+	return l, nil
+}
+
+// lock opens and locks one file and writes the process's ID into it, for people who wonder who has it.
+func lock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // close-on-exec: no child keeps the lock
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		defer f.Close()
+		if err == unix.EWOULDBLOCK {
+			return nil, fmt.Errorf("lock %s: %w%s", path, ErrInUse, holder(f))
+		}
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	if err := f.Truncate(0); err == nil {
+		fmt.Fprintln(f, os.Getpid())
+	}
+	return f, nil
+}
+
+// holder names the process that wrote itself into the lock file.
+func holder(f *os.File) string {
+	buf := make([]byte, 16)
+	n, _ := f.ReadAt(buf, 0)
+	pid := strings.TrimSpace(string(buf[:n]))
+	if pid == "" {
+		return ""
+	}
+	return " (pid " + pid + ")"
+}
+
+// Close gives the directories up.
+func (l *Locks) Close() error {
+	var errs []error
+	for _, f := range l.files {
+		errs = append(errs, f.Close())
+	}
+	l.files = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package stream
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
+	utilexec "k8s.io/utils/exec"
+
+	"crisp/sandbox"
+)
+
+// session is one client's exec, attach or port-forward: what cri-streaming calls when the streams are open. Of its
+// arguments the name and uid of a pod are for kubelets; its contexts do not end with the client, so the connection's is
+// taken instead.
+type session struct {
+	runtime               Runtime
+	client                *conn
+	stdin, stdout, stderr bool // what was asked for: WebSocket makes a channel for each
+}
+
+// ExecInContainer implements remotecommand.Executor.
+func (s *session) ExecInContainer(_ context.Context, _, _, id string, cmd []string, in io.Reader, out, err io.WriteCloser,
+	tty bool, resize <-chan remotecommand.TerminalSize, _ time.Duration) error {
+	ctx, cancel := context.WithCancel(s.client.ctx)
+	defer cancel()
+	code, failed := s.runtime.Exec(ctx, id, sandbox.ExecRequest{
+		Cmd:    cmd,
+		TTY:    tty,
+		Stdin:  reader(s.stdin, in),
+		Stdout: writer(s.stdout, out),
+		Stderr: writer(s.stderr, err),
+		Resize: sizes(ctx, resize),
+	})
+	if failed != nil {
+		return failed
+	}
+	if code != 0 {
+		return utilexec.CodeExitError{Err: fmt.Errorf("command terminated with exit code %d", code), Code: code}
+	}
+	return nil
+}
+
+// AttachContainer implements remotecommand.Attacher.
+func (s *session) AttachContainer(_ context.Context, _, _, id string, in io.Reader, out, err io.WriteCloser,
+	tty bool, resize <-chan remotecommand.TerminalSize) error {
+	ctx, cancel := context.WithCancel(s.client.ctx)
+	defer cancel()
+	return s.runtime.Attach(ctx, id, sandbox.AttachRequest{
+		TTY:    tty,
+		Stdin:  reader(s.stdin, in),
+		Stdout: writer(s.stdout, out),
+		Stderr: writer(s.stderr, err),
+		Resize: sizes(ctx, resize),
+	})
+}
+
+// PortForward implements portforward.PortForwarder.
+func (s *session) PortForward(_ context.Context, podID, _ string, port int32, data io.ReadWriteCloser) error {
+	ctx, cancel := context.WithCancel(s.client.ctx)
+	defer cancel()
+	return s.runtime.PortForward(ctx, podID, port, data)
+}
+
+// reader and writer return nil, not an interface around a nil, for a stream that was not asked for.
+func reader(wanted bool, r io.Reader) io.Reader {
+	if !wanted {
+		return nil
+	}
+	return r
+}
+
+func writer(wanted bool, w io.Writer) io.Writer {
+	if !wanted {
+		return nil
+	}
+	return w
+}
+
+// sizes translates terminal sizes until in is closed or ctx ends.
+func sizes(ctx context.Context, in <-chan remotecommand.TerminalSize) <-chan sandbox.Size {
+	if in == nil {
+		return nil
+	}
+	out := make(chan sandbox.Size)
+	go func() {
+		defer close(out)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case size, ok := <-in:
+				if !ok {
+					return
+				}
+				select {
+				case out <- sandbox.Size{Rows: size.Height, Cols: size.Width}:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+	}()
+	return out
+}
