@@ -33,6 +33,7 @@
 #define CR_PLAN_MAGIC 0x4c505243u /* "CRPL" */
 #define CR_PROTOCOL_VERSION 1u
 #define CR_NREGS 512u              /* registers of a child */
+#define CR_MAX_VECTOR 262144u      /* arguments, or variables of the environment, of EXEC */
 #define CR_MAX_STEPS 8192u
 #define CR_MAX_PLAN (16u << 20)    /* bytes: room for 2 MiB of environment, big seccomp programs, many mounts */
 #define CR_MAX_FDS 250u            /* fds in one message: SCM_MAX_FD is 253 */
@@ -48,9 +49,12 @@ struct cr_plan {
 	uint64_t clone_flags; /* CLONE_NEW*; nothing else is allowed */
 	uint32_t uid_map, gid_map; /* data offsets of the text for /proc/PID/{uid,gid}_map; 0: none */
 	uint32_t flags;       /* CR_PLAN_* */
-	uint32_t reserved[19];
+	int32_t oom_adj;      /* with CR_PLAN_OOM_ADJ: the child's oom_score_adj, written by the monitor before the first step (a process
+	                       * of another user namespace cannot write its own); clamped where lowering it is not allowed */
+	uint32_t reserved[18];
 };
 #define CR_PLAN_BARRIER 1u /* has a BARRIER step: CREATE answers when the child stands there */
+#define CR_PLAN_OOM_ADJ 2u /* oom_adj is set; without it the child gets the score that the monitor was started with */
 
 struct cr_step {
 	uint16_t op;       /* CR_OP_* */
@@ -63,68 +67,70 @@ struct cr_step {
 	uint64_t arg[4];
 };
 
-/* Every step. X(name, number, what it does). f = fd[0], g = fd[1], s/t/u = str[0..2], a..d = arg[0..3], -> = out.
- * Numbers are never reused. */
+/* Every step. X(name, number, shape, what it does). f = fd[0], g = fd[1], s/t/u = str[0..2], a..d = arg[0..3], -> = out.
+ * Numbers are never reused. The shape says which fields the step has, and is what both ends validate by: f g (registers),
+ * s t u (strings), o (out); a capital letter is an optional field, a field that is not named must be empty. A digit after a string
+ * makes it a blob of len elements of that size, a `v` a vector: t has a entries, u has len. */
 #define CR_STEPS(X) \
-	X(SETNS, 1, "setns(f, a)") \
-	X(UNSHARE, 2, "unshare(a)") \
-	X(MOUNT, 3, "mount(s source, t target, u fstype, a flags, NULL): for propagation of / only") \
-	X(UMOUNT, 4, "umount2(s, a)") \
-	X(FSOPEN, 5, "-> fsopen(s, FSOPEN_CLOEXEC)") \
-	X(FSCONFIG, 6, "fsconfig(f, a cmd, s key or NULL, t value or NULL, b aux)") \
-	X(FSMOUNT, 7, "-> fsmount(f, FSMOUNT_CLOEXEC, a attr)") \
-	X(OPEN_TREE, 8, "-> open_tree(f, s, a | OPEN_TREE_CLOEXEC)") \
-	X(MOUNT_SETATTR, 9, "mount_setattr(f, \"\", AT_EMPTY_PATH | a, {set b, clr c, propagation d, userns_fd g})") \
-	X(MOVE_MOUNT, 10, "move_mount(f, \"\", g, s or \"\", F_EMPTY_PATH | T_EMPTY_PATH when s is NULL | a)") \
-	X(OPENAT2, 11, "-> openat2(f, s, {flags a | O_CLOEXEC, mode b, resolve c})") \
-	X(MKDIRAT, 12, "mkdirat(f, s, a mode)") \
-	X(MKNODAT, 13, "mknodat(f, s, a mode, b dev)") \
-	X(SYMLINKAT, 14, "symlinkat(t target, f, s path)") \
-	X(FCHOWNAT, 15, "fchownat(f, s or \"\", a uid, b gid, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)") \
-	X(FCHMODAT, 16, "fchmodat(f, s, a mode); with s NULL: fchmod by /proc/self/fd of the O_PATH fd f") \
-	X(FCHDIR, 17, "fchdir(f)") \
-	X(CHDIR, 18, "chdir(s)") \
-	X(CHROOT, 19, "chroot(s)") \
-	X(PIVOT_ROOT, 20, "pivot_root(s, t)") \
-	X(SETHOSTNAME, 21, "sethostname(s, len)") \
-	X(SETDOMAINNAME, 22, "setdomainname(s, len)") \
-	X(PRCTL, 23, "prctl(a, b, c, d, 0)") \
-	X(SETSID, 24, "setsid()") \
-	X(UMASK, 25, "umask(a)") \
-	X(SETRESUID, 26, "setresuid(a, b, c)") \
-	X(SETRESGID, 27, "setresgid(a, b, c)") \
-	X(SETGROUPS, 28, "setgroups(len, s: uint32_t[len])") \
-	X(SETRLIMIT, 29, "prlimit(0, a resource, {b soft, c hard})") \
-	X(SECCOMP, 30, "seccomp(SECCOMP_SET_MODE_FILTER, a flags, {len, s: struct sock_filter[len]}); -> listener fd with FLAG_NEW_LISTENER") \
-	X(CAP_BOUND, 31, "drop from the bounding set every capability whose bit is not in a (up to the kernel's last)") \
-	X(CAPSET, 32, "capset({effective a, permitted b, inheritable c}), v3, 64-bit masks") \
-	X(CAP_AMBIENT, 33, "clear the ambient set, then raise each capability of mask a") \
-	X(KEYRING, 34, "keyctl(JOIN_SESSION_KEYRING, s)") \
-	X(PERSONALITY, 35, "personality(a)") \
-	X(SCHED_SETATTR, 36, "sched_setattr(0, s: struct sched_attr of len bytes, 0)") \
-	X(IOPRIO_SET, 37, "ioprio_set(IOPRIO_WHO_PROCESS, 0, a)") \
-	X(SCHED_SETAFFINITY, 38, "sched_setaffinity(0, len, s)") \
-	X(CLOSE, 39, "close(f) and empty the register") \
-	X(MKPOINT, 40, "-> O_PATH fd of the mount point s under the root directory f, made where missing, never through a symlink out of f " \
+	X(SETNS, 1, "f", "setns(f, a)") \
+	X(UNSHARE, 2, "", "unshare(a)") \
+	X(MOUNT, 3, "StU", "mount(s source, t target, u fstype, a flags, NULL): for propagation of / only") \
+	X(UMOUNT, 4, "s", "umount2(s, a)") \
+	X(FSOPEN, 5, "so", "-> fsopen(s, FSOPEN_CLOEXEC)") \
+	X(FSCONFIG, 6, "fGST", "fsconfig(f, a cmd, s key or NULL, t value or NULL, aux: register g if given, else b)") \
+	X(FSMOUNT, 7, "fo", "-> fsmount(f, FSMOUNT_CLOEXEC, a attr)") \
+	X(OPEN_TREE, 8, "FSo", "-> open_tree(f, s, a | OPEN_TREE_CLOEXEC)") \
+	X(MOUNT_SETATTR, 9, "fG", "mount_setattr(f, \"\", AT_EMPTY_PATH | a, {set b, clr c, propagation d, userns_fd g})") \
+	X(MOVE_MOUNT, 10, "fGS", "move_mount(f, \"\", g, s or \"\", F_EMPTY_PATH | T_EMPTY_PATH when s is NULL | a)") \
+	X(OPENAT2, 11, "Fso", "-> openat2(f, s, {flags a | O_CLOEXEC, mode b, resolve c})") \
+	X(MKDIRAT, 12, "Fs", "mkdirat(f, s, a mode)") \
+	X(MKNODAT, 13, "Fs", "mknodat(f, s, a mode, b dev)") \
+	X(SYMLINKAT, 14, "Fst", "symlinkat(t target, f, s path)") \
+	X(FCHOWNAT, 15, "FS", "fchownat(f, s or \"\", a uid, b gid, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)") \
+	X(FCHMODAT, 16, "FS", "fchmodat(f, s, a mode); with s NULL: fchmod by /proc/self/fd of the O_PATH fd f") \
+	X(FCHDIR, 17, "f", "fchdir(f)") \
+	X(CHDIR, 18, "s", "chdir(s)") \
+	X(CHROOT, 19, "s", "chroot(s)") \
+	X(PIVOT_ROOT, 20, "st", "pivot_root(s, t)") \
+	X(SETHOSTNAME, 21, "s1", "sethostname(s, len)") \
+	X(SETDOMAINNAME, 22, "s1", "setdomainname(s, len)") \
+	X(PRCTL, 23, "", "prctl(a, b, c, d, 0)") \
+	X(SETSID, 24, "", "setsid()") \
+	X(UMASK, 25, "", "umask(a)") \
+	X(SETRESUID, 26, "", "setresuid(a, b, c)") \
+	X(SETRESGID, 27, "", "setresgid(a, b, c)") \
+	X(SETGROUPS, 28, "S4", "setgroups(len, s: uint32_t[len])") \
+	X(SETRLIMIT, 29, "", "prlimit(0, a resource, {b soft, c hard})") \
+	X(SECCOMP, 30, "s8O", "seccomp(SECCOMP_SET_MODE_FILTER, a flags, {len, s: struct sock_filter[len]}); -> listener fd with FLAG_NEW_LISTENER") \
+	X(CAP_BOUND, 31, "", "drop from the bounding set every capability whose bit is not in a (up to the kernel's last)") \
+	X(CAPSET, 32, "", "capset({effective a, permitted b, inheritable c}), v3, 64-bit masks") \
+	X(CAP_AMBIENT, 33, "", "clear the ambient set, then raise each capability of mask a") \
+	X(KEYRING, 34, "S", "keyctl(JOIN_SESSION_KEYRING, s)") \
+	X(PERSONALITY, 35, "", "personality(a)") \
+	X(SCHED_SETATTR, 36, "s1", "sched_setattr(0, s: struct sched_attr of len bytes, 0)") \
+	X(IOPRIO_SET, 37, "", "ioprio_set(IOPRIO_WHO_PROCESS, 0, a)") \
+	X(SCHED_SETAFFINITY, 38, "s1", "sched_setaffinity(0, len, s)") \
+	X(CLOSE, 39, "f", "close(f) and empty the register") \
+	X(MKPOINT, 40, "fGsO", "-> O_PATH fd of the mount point s under the root directory f, made where missing, never through a symlink out of f " \
 	               "(RESOLVE_IN_ROOT); a: 0 a directory, 1 a regular file, 2 what g is; b: mode of what is made") \
-	X(WRITE, 41, "write(t, len bytes, in one call) to f itself when s is NULL, else to s below f (openat2 O_WRONLY|b, " \
+	X(WRITE, 41, "fSt1", "write(t, len bytes, in one call) to f itself when s is NULL, else to s below f (openat2 O_WRONLY|b, " \
 	             "RESOLVE_BENEATH|NO_MAGICLINKS|NO_SYMLINKS|NO_XDEV unless a = 1: no O_NOFOLLOW checks but RESOLVE_IN_ROOT)") \
-	X(VERIFY_FS, 42, "fail with EXDEV unless fstatfs(f).f_type == a") \
-	X(VERIFY_DEV, 43, "fail with ENODEV unless f is a character device with rdev b (a = S_IFCHR)") \
-	X(STDIO, 44, "make fds 0, 1, 2 of this child: from the monitor's pipes (CREATE) or the fds passed by EXEC; stdin /dev/null when none") \
-	X(PTY, 45, "open ptmx below the devpts directory f, TIOCSPTLCK 0, size a rows b columns (0: leave), TIOCGPTPEER as fds 0, 1, 2, setsid, " \
+	X(VERIFY_FS, 42, "f", "fail with EXDEV unless fstatfs(f).f_type == a") \
+	X(VERIFY_DEV, 43, "f", "fail with ENODEV unless f is a character device with rdev b (a = S_IFCHR)") \
+	X(STDIO, 44, "", "make fds 0, 1, 2 of this child: from the monitor's pipes (CREATE) or the fds passed by EXEC; stdin /dev/null when none") \
+	X(PTY, 45, "fO", "open ptmx below the devpts directory f, TIOCSPTLCK 0, size a rows b columns (0: leave), TIOCGPTPEER as fds 0, 1, 2, setsid, " \
 	           "TIOCSCTTY, fchown to c:d, send the master to the monitor; -> the peer (for a bind on /dev/console)") \
-	X(SEND_FD, 46, "send register f to the monitor with kind a; the monitor hands it to the daemon with the reply") \
-	X(BARRIER, 47, "tell the monitor \"created\", wait for START") \
-	X(CWD, 48, "chdir(s), made with mkdir -p when missing and a = 1; then fail with ENOENT unless getcwd() starts with '/'") \
-	X(EXEC, 49, "close all fds over 2 + b at exec (b preserved fds), reset signals, then execve: s NULL: execveat(f, \"\", AT_EMPTY_PATH); " \
+	X(SEND_FD, 46, "f", "send register f to the monitor with kind a; the monitor hands it to the daemon with the reply") \
+	X(BARRIER, 47, "", "tell the monitor \"created\", wait for START") \
+	X(CWD, 48, "s", "chdir(s), made with mkdir -p when missing and a = 1; then fail with ENOENT unless getcwd() starts with '/'") \
+	X(EXEC, 49, "FStvuv", "close all fds over 2 + b at exec (b preserved fds), reset signals, then execve: s NULL: execveat(f, \"\", AT_EMPTY_PATH); " \
 	            "s with '/': that file; else searched in PATH of the environment. t: argv, u: environ, NUL-separated, a and len entries") \
-	X(FCHOWN_STDIO, 50, "fchown of fds 0, 1, 2 to a (uid), gid left; errors EINVAL, EPERM, EROFS ignored; not /dev/null") \
-	X(WAIT_FD, 51, "read f until EOF (order with the daemon)") \
-	X(MKPATH, 52, "mkdir -p of s below the root directory f (RESOLVE_IN_ROOT), mode a, owner b:c for what is made; -> O_PATH fd of it")
+	X(FCHOWN_STDIO, 50, "", "fchown of fds 0, 1, 2 to a (uid), gid left; errors EINVAL, EPERM, EROFS ignored; not /dev/null") \
+	X(WAIT_FD, 51, "f", "read f until EOF (order with the daemon)") \
+	X(MKPATH, 52, "fsO", "mkdir -p of s below the root directory f (RESOLVE_IN_ROOT), mode a, owner b:c for what is made; -> O_PATH fd of it")
 
 enum cr_op {
-#define X(name, num, text) CR_OP_##name = num,
+#define X(name, num, shape, text) CR_OP_##name = num,
 	CR_STEPS(X)
 #undef X
 	CR_OP_MAX = 64
@@ -196,6 +202,7 @@ enum cr_msg_type {
 #define CR_F_FORCE 512u     /* SHUTDOWN */
 /* Order of the fds of CREATE: plan, [log], [exitdir], [oom], registers. Of EXEC: plan, [stdin], [stdout], [stderr], registers.
  * Of the OK answer: pidfd, [pty master, EXEC only], fds of SEND_FD. States in STATE.code: */
+#define CR_F_EXEC 1024u      /* STATE, EVENT_EXIT: it is an exec, not a container */
 enum cr_state { CR_STATE_CREATING = 1, CR_STATE_CREATED, CR_STATE_RUNNING, CR_STATE_EXITED };
 /* Where a failure without a step happened (cr_msg.op when step is -1). */
 enum cr_at { CR_AT_REQUEST = 1, CR_AT_PLAN, CR_AT_JOIN, CR_AT_CLONE, CR_AT_IDMAP, CR_AT_CHILD_DIED, CR_AT_MEMORY, CR_AT_UNKNOWN_ID, CR_AT_STATE };
