@@ -65,7 +65,7 @@ func Dial(ctx context.Context, nsPath string, port int32) (net.Conn, error) {
 
 // InterfaceStats are the counters of one interface, as seen from inside the namespace.
 type InterfaceStats struct {
-	Name                                   string
+	Name                                    string
 	RxBytes, RxPackets, RxErrors, RxDropped uint64
 	TxBytes, TxPackets, TxErrors, TxDropped uint64
 }

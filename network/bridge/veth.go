@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"crisp/network/attachment"
+	"crisp/network/netns"
+)
+
+// wire is what a pod's veth is made from.
+type wire struct {
+	host   *netlink.Handle // in the node's namespace
+	bridge int             // index of the bridge
+	mtu    int
+	name   string // of the host's end
+	ns     *os.File
+	mac    net.HardwareAddr
+}
+
+// connect makes the veth, or finds the one that was made when an attachment was broken off.
+//
+// One message makes both ends, each in its namespace, the host's in the bridge and up. To make the peer here
+// and to move it takes 30 times as long: dev_change_net_namespace waits for RCU.
+func (w wire) connect(pod *netlink.Handle) (netlink.Link, error) {
+	err := w.make()
+	if errors.Is(err, unix.EEXIST) {
+		if peer, err := w.peer(pod); err == nil {
+			return peer, w.hairpin(peer)
+		}
+		// Either the host's end is a leftover, or the pod has an eth0 of somebody else; making it again tells.
+		if err := removeLink(w.host, w.name); err != nil {
+			return nil, err
+		}
+		err = w.make()
+	}
+	if errors.Is(err, unix.EEXIST) {
+		return nil, fmt.Errorf("interface %s of network namespace %s: %w", attachment.IfName, w.ns.Name(), ErrInterfaceInUse)
+	}
+	if err != nil {
+		return nil, err
+	}
+	peer, err := w.peer(pod)
+	if err != nil {
+		return nil, err
+	}
+	return peer, w.hairpin(peer)
+}
+
+// hairpin lets the bridge send a frame back where it came from. With br_netfilter (net.bridge.bridge-nf-call-iptables, which Kubernetes
+// wants on) the bridge itself translates what is addressed to a host port or a service, before routing sees it, and when the
+// pod is its own server, the answer is that very port.
+func (w wire) hairpin(peer netlink.Link) error {
+	port := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: peer.Attrs().ParentIndex}}
+	if err := w.host.LinkSetHairpin(port, true); err != nil {
+		return fmt.Errorf("set hairpin mode of %s: %w", w.name, err)
+	}
+	return nil
+}
+
+func (w wire) make() error {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.MTU, attrs.MasterIndex, attrs.Flags = w.name, w.mtu, w.bridge, net.FlagUp
+	// One queue: the default is one for each CPU that the machine could have, which takes time and memory to make.
+	attrs.NumTxQueues, attrs.NumRxQueues = 1, 1
+	err := w.host.LinkAdd(&netlink.Veth{
+		LinkAttrs: attrs, PeerName: attachment.IfName, PeerHardwareAddr: w.mac, PeerNamespace: netlink.NsFd(w.ns.Fd()),
+	})
+	if err != nil {
+		return fmt.Errorf("make veth %s: %w", w.name, err)
+	}
+	return nil
+}
+
+// peer finds the pod's end and verifies that it is the other end of ours.
+func (w wire) peer(pod *netlink.Handle) (netlink.Link, error) {
+	in, err := pod.LinkByName(attachment.IfName)
+	if err != nil {
+		return nil, fmt.Errorf("find interface %s of network namespace %s: %w", attachment.IfName, w.ns.Name(), err)
+	}
+	if in.Attrs().HardwareAddr.String() == w.mac.String() && in.Type() == "veth" {
+		out, err := w.host.LinkByIndex(in.Attrs().ParentIndex)
+		if err == nil && out.Attrs().Name == w.name {
+			return in, nil
+		}
+	}
+	return nil, fmt.Errorf("interface %s of network namespace %s: %w", attachment.IfName, w.ns.Name(), ErrInterfaceInUse)
+}
+
+// removeLink deletes an interface; no error when there is none.
+func removeLink(h *netlink.Handle, name string) error {
+	link, err := h.LinkByName(name)
+	if err == nil {
+		err = h.LinkDel(link)
+	}
+	if err != nil && !isGone(err) {
+		return fmt.Errorf("delete interface %s: %w", name, err)
+	}
+	return nil
+}
+
+// equip brings the pod's end up and gives it addresses and default routes.
+func equip(pod *netlink.Handle, ns *os.File, link netlink.Link, addrs []netip.Prefix, gateways []netip.Addr) error {
+	if err := pod.LinkSetUp(link); err != nil {
+		return fmt.Errorf("bring %s up: %w", link.Attrs().Name, err)
+	}
+	for i, a := range addrs {
+		err := setAddress(pod, link, a)
+		if a.Addr().Is6() && errors.Is(err, unix.EACCES) { // IPv6 is off in new namespaces (net.ipv6.conf.default.disable_ipv6)
+			if err := netns.Enter(ns, enablePodIPv6); err != nil {
+				return err
+			}
+			err = setAddress(pod, link, a)
+		}
+		if err != nil {
+			return err
+		}
+		route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateways[i].AsSlice()}
+		if err := pod.RouteReplace(route); err != nil {
+			return fmt.Errorf("add default route by %s: %w", gateways[i], err)
+		}
+	}
+	return nil
+}
+
+func enablePodIPv6() error {
+	return setSysctl(filepath.Join(conf6, attachment.IfName, "disable_ipv6"), "0")
+}
