@@ -31,15 +31,20 @@ type Lane struct {
 	server   *http.Server
 }
 
+// Tool makes a program of package build, or finds it made.
+type Tool func(context.Context) (string, error)
+
 // Run calls inner inside new namespaces with an open lane and returns the exit code. Before that, with the machine's network still
-// there, it builds what the lane needs: the images' programs, and crictl.
-func Run(ctx context.Context, inner func(*Lane) int) int {
+// there, it makes what the images need and the tools.
+func Run(ctx context.Context, inner func(*Lane) int, tools ...Tool) int {
 	prepare := func() error {
 		if _, err := build.Crisp(); err != nil {
 			return err
 		}
-		if _, err := build.Crictl(ctx); err != nil {
-			return err
+		for _, tool := range tools {
+			if _, err := tool(ctx); err != nil {
+				return err
+			}
 		}
 		_, err := build.ImagePrograms(ctx)
 		return err
