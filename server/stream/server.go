@@ -129,7 +129,7 @@ func take[R any](s *Server, w http.ResponseWriter, r *http.Request) (R, *session
 		http.NotFound(w, r)
 		return request, nil, false
 	}
-	return request, &session{runtime: s.runtime, client: r.Context().Value(connKey{}).(*conn)}, true
+	return request, &session{runtime: s.runtime, log: s.config.Log, client: r.Context().Value(connKey{}).(*conn)}, true
 }
 
 func (s *Server) serveExec(w http.ResponseWriter, r *http.Request) {

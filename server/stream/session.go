@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
@@ -19,6 +20,7 @@ import (
 // taken instead.
 type session struct {
 	runtime               Runtime
+	log                   *slog.Logger
 	client                *conn
 	stdin, stdout, stderr bool // what was asked for: WebSocket makes a channel for each
 }
@@ -28,6 +30,7 @@ func (s *session) ExecInContainer(_ context.Context, _, _, id string, cmd []stri
 	tty bool, resize <-chan remotecommand.TerminalSize, _ time.Duration) error {
 	ctx, cancel := context.WithCancel(s.client.ctx)
 	defer cancel()
+	start := time.Now()
 	code, failed := s.runtime.Exec(ctx, id, sandbox.ExecRequest{
 		Cmd:    cmd,
 		TTY:    tty,
@@ -36,6 +39,7 @@ func (s *session) ExecInContainer(_ context.Context, _, _, id string, cmd []stri
 		Stderr: writer(s.stderr, err),
 		Resize: sizes(ctx, resize),
 	})
+	s.ended("exec", failed, start, slog.String("container", id), slog.Any("cmd", cmd), slog.Int("exit", code))
 	if failed != nil {
 		return failed
 	}
@@ -50,20 +54,39 @@ func (s *session) AttachContainer(_ context.Context, _, _, id string, in io.Read
 	tty bool, resize <-chan remotecommand.TerminalSize) error {
 	ctx, cancel := context.WithCancel(s.client.ctx)
 	defer cancel()
-	return s.runtime.Attach(ctx, id, sandbox.AttachRequest{
+	start := time.Now()
+	failed := s.runtime.Attach(ctx, id, sandbox.AttachRequest{
 		TTY:    tty,
 		Stdin:  reader(s.stdin, in),
 		Stdout: writer(s.stdout, out),
 		Stderr: writer(s.stderr, err),
 		Resize: sizes(ctx, resize),
 	})
+	s.ended("attach", failed, start, slog.String("container", id))
+	return failed
 }
 
 // PortForward implements portforward.PortForwarder.
 func (s *session) PortForward(_ context.Context, podID, _ string, port int32, data io.ReadWriteCloser) error {
 	ctx, cancel := context.WithCancel(s.client.ctx)
 	defer cancel()
-	return s.runtime.PortForward(ctx, podID, port, data)
+	start := time.Now()
+	failed := s.runtime.PortForward(ctx, podID, port, data)
+	s.ended("port-forward", failed, start, slog.String("pod", podID), slog.Int("port", int(port)))
+	return failed
+}
+
+// ended records who was let in to what and for how long. A client that left is no fault.
+func (s *session) ended(kind string, err error, start time.Time, subject ...slog.Attr) {
+	level := slog.LevelInfo
+	attrs := append(subject, slog.Duration("took", time.Since(start).Round(time.Microsecond)))
+	if err != nil {
+		attrs = append(attrs, slog.String("error", err.Error()))
+		if s.client.ctx.Err() == nil {
+			level = slog.LevelWarn
+		}
+	}
+	s.log.LogAttrs(context.Background(), level, kind+" session ended", attrs...)
 }
 
 // reader and writer return nil, not an interface around a nil, for a stream that was not asked for.
