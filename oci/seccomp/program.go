@@ -3,7 +3,9 @@
 package seccomp
 
 import (
-	"errors"
+	"encoding/binary"
+	"fmt"
+	"runtime"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -14,24 +16,76 @@ type Program struct {
 	Filter []unix.SockFilter
 	Flags  uint64 // SECCOMP_FILTER_FLAG_*, as seccomp(2) takes them
 	Notify bool   // some call asks a user-space agent: Flags has NEW_LISTENER, and seccomp(2) returns the listener's fd
+
+	bytes []byte
 }
 
 // Bytes returns the filter as the kernel reads it: an array of struct sock_filter in the machine's byte order.
-func (p Program) Bytes() []byte { return nil }
-
-// A Compiler compiles profiles for one architecture and keeps the programs by the hash of their profile.
-// It is safe for concurrent use.
-type Compiler struct{}
-
-// NewCompiler returns a compiler for the architecture that this program was built for.
-func NewCompiler() *Compiler { return &Compiler{} }
-
-// Compile returns the program of the profile. A nil profile has none: the error is ErrNoProfile.
-func (c *Compiler) Compile(profile *specs.LinuxSeccomp) (Program, error) {
-	return Compile(profile)
-}
+func (p Program) Bytes() []byte { return p.bytes }
 
 // Compile compiles the profile for this machine, without a cache.
 func Compile(profile *specs.LinuxSeccomp) (Program, error) {
-	return Program{}, errors.ErrUnsupported
+	m, ok := machines[runtime.GOARCH]
+	if !ok {
+		return Program{}, fmt.Errorf("%w: %s", ErrArchitecture, runtime.GOARCH)
+	}
+	return compile(profile, m)
+}
+
+func compile(profile *specs.LinuxSeccomp, m machine) (Program, error) {
+	if profile == nil {
+		return Program{}, ErrNoProfile
+	}
+	p, err := newPolicy(profile, m)
+	if err != nil {
+		return Program{}, err
+	}
+	flags, err := newFlags(profile.Flags, p.notify)
+	if err != nil {
+		return Program{}, err
+	}
+	filter, err := p.assemble()
+	if err != nil {
+		return Program{}, err
+	}
+	return Program{Filter: filter, Flags: flags, Notify: p.notify, bytes: encode(filter)}, nil
+}
+
+// maxInstructions is BPF_MAXINSNS of include/uapi/linux/bpf_common.h.
+const maxInstructions = 4096
+
+// assemble writes the program from its end: kill, the ABIs with the native one last, and the switch between them.
+func (p *policy) assemble() ([]unix.SockFilter, error) {
+	asm := newAssembler()
+	var upper []span
+	next := asm.ret(actionKill)
+	for i := len(p.abis) - 1; i >= 0; i-- {
+		a := p.abis[i]
+		s := p.spans(a)
+		if a.name == x32.name {
+			upper = s
+			continue
+		}
+		if a.audit == x32.audit {
+			s = p.join(s, upper)
+		}
+		asm.here(emitTree(asm, a, s))
+		at := asm.load(nrOffset)
+		next = asm.jump(unix.BPF_JEQ, a.audit, at, next)
+	}
+	asm.load(archOffset)
+	if len(asm.rev) > maxInstructions {
+		return nil, fmt.Errorf("%w: %d instructions, at most %d", ErrTooLarge, len(asm.rev), maxInstructions)
+	}
+	return asm.program(), nil
+}
+
+func encode(filter []unix.SockFilter) []byte {
+	b := make([]byte, 0, 8*len(filter))
+	for _, i := range filter {
+		b = binary.NativeEndian.AppendUint16(b, i.Code)
+		b = append(b, i.Jt, i.Jf)
+		b = binary.NativeEndian.AppendUint32(b, i.K)
+	}
+	return b
 }
