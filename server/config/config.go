@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"crisp/network/bridge"
 )
 
 // Config is everything that an operator can set. contrib/crisp.toml shows each key with its default.
@@ -51,6 +53,8 @@ type Image struct {
 	RegistryDir string `toml:"registry_dir"`
 	// MaxDownloads is how many layers are fetched at a time, over all pulls.
 	MaxDownloads int `toml:"max_downloads"`
+	// Pinned are images that the kubelet must not collect: a name, "prefix*" or "*part*".
+	Pinned []string `toml:"pinned"`
 }
 
 // Network is how pods are connected.
@@ -64,11 +68,16 @@ type Network struct {
 
 // Bridge is the network that crisp carries itself.
 type Bridge struct {
+	// Enabled is whether it serves while there is no CNI configuration. Without either the node's network is not ready,
+	// which a node of a cluster wants whose network comes later as a CNI configuration.
+	Enabled bool `toml:"enabled"`
 	// Name is the bridge's interface.
 	Name string `toml:"name"`
-	// IPv4 and IPv6 are the prefixes that pods get addresses of; "" switches the family off, but not both.
+	// IPv4 and IPv6 are the prefixes that pods get addresses of. IPv6 "" leaves that family out.
 	IPv4 string `toml:"ipv4"`
 	IPv6 string `toml:"ipv6"`
+	// MTU of the bridge and the pods in bytes; 0 takes that of the interface with the default route.
+	MTU int `toml:"mtu"`
 }
 
 // Log is what the daemon writes to its standard error.
@@ -90,11 +99,11 @@ func Default() Config {
 			StreamIdleTimeout: Duration(4 * time.Hour), // as the other runtimes
 		},
 		Runtime: Runtime{CgroupParent: "/crisp"},
-		Image:   Image{RegistryDir: "/etc/crisp/certs.d", MaxDownloads: 6},
+		Image:   Image{RegistryDir: "/etc/crisp/certs.d", MaxDownloads: 6, Pinned: []string{}},
 		Network: Network{
 			CNIConfDir: "/etc/cni/net.d",
 			CNIBinDirs: []string{"/opt/cni/bin"},
-			Bridge:     Bridge{Name: "crisp0", IPv4: "10.88.0.0/16", IPv6: "fd00:10:88::/64"},
+			Bridge:     Bridge{Enabled: true, Name: bridge.DefaultName, IPv4: bridge.DefaultIPv4, IPv6: bridge.DefaultIPv6},
 		},
 		Log: Log{Level: "info", Format: "text"},
 	}

@@ -109,7 +109,7 @@ func TestErrorsNameFileLineColumnAndKey(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		{"unknown key", "root = \"/a\"\n[server]\nstream_adress = \"x\"\n", "crisp.toml:3:1: server.stream_adress: unknown key"},
 		{"unknown table", "[servers]\nlisten = \"/x\"\n", "crisp.toml:1:2: servers: unknown key"},
-		{"unknown nested key", "[network.bridge]\nmtu = 9000\n", "crisp.toml:2:1: network.bridge.mtu: unknown key"},
+		{"unknown nested key", "[network.bridge]\nmtus = 9000\n", "crisp.toml:2:1: network.bridge.mtus: unknown key"},
 		{"wrong type", "[image]\nmax_downloads = \"many\"\n", "crisp.toml:2:17: image.max_downloads: "},
 		{"bad duration", "[server]\nstream_idle_timeout = \"soon\"\n", "crisp.toml:2:23: server.stream_idle_timeout: "},
 		{"syntax", "[log\n", "crisp.toml:1:5: "},
@@ -152,7 +152,8 @@ func TestValidationNamesTheKey(t *testing.T) {
 		{"[network.bridge]\nipv4 = \"10.0.0.1/8\"", "network.bridge.ipv4"},
 		{"[network.bridge]\nipv4 = \"fd00::/64\"", "network.bridge.ipv4"},
 		{"[network.bridge]\nipv4 = \"10.0.0.0/30\"", "network.bridge.ipv4"},
-		{"[network.bridge]\nipv4 = \"\"\nipv6 = \"\"", "network.bridge.ipv4"},
+		{"[network.bridge]\nipv4 = \"\"", "network.bridge.ipv4"},
+		{"[network.bridge]\nmtu = 1279", "network.bridge.mtu"},
 		{"[log]\nlevel = \"loud\"", "log.level"},
 		{"[log]\nformat = \"xml\"", "log.format"},
 	} {
@@ -244,8 +245,10 @@ func FuzzMerge(f *testing.F) {
 		if err := back.Merge("encoded", text); err != nil {
 			t.Fatalf("%v in\n%s", err, text)
 		}
-		if len(c.Network.CNIBinDirs) == 0 {
-			back.Network.CNIBinDirs, c.Network.CNIBinDirs = nil, nil
+		for _, list := range []*[]string{&c.Network.CNIBinDirs, &c.Image.Pinned, &back.Network.CNIBinDirs, &back.Image.Pinned} {
+			if len(*list) == 0 { // [] and absent are the same
+				*list = nil
+			}
 		}
 		if !reflect.DeepEqual(back, c) {
 			t.Fatalf("%+v became %+v", c, back)

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -27,7 +28,8 @@ func (c *Config) Merge(name string, data []byte) error {
 // clone copies c with everything that a decoder could write into.
 func (c *Config) clone() Config {
 	n := *c
-	n.Network.CNIBinDirs = append([]string(nil), c.Network.CNIBinDirs...)
+	n.Network.CNIBinDirs = slices.Clone(c.Network.CNIBinDirs)
+	n.Image.Pinned = slices.Clone(c.Image.Pinned)
 	return n
 }
 

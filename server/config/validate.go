@@ -76,9 +76,11 @@ func (n *Network) validate(v *violations) {
 		v.add("network.bridge.name", fmt.Sprintf("%q is no name of an interface", name))
 	}
 	v.prefix("network.bridge.ipv4", n.Bridge.IPv4, netip.Addr.Is4)
-	v.prefix("network.bridge.ipv6", n.Bridge.IPv6, netip.Addr.Is6)
-	if n.Bridge.IPv4 == "" && n.Bridge.IPv6 == "" {
-		v.add("network.bridge.ipv4", "may be empty only when network.bridge.ipv6 is not")
+	if n.Bridge.IPv6 != "" {
+		v.prefix("network.bridge.ipv6", n.Bridge.IPv6, netip.Addr.Is6)
+	}
+	if mtu := n.Bridge.MTU; mtu != 0 {
+		v.between("network.bridge.mtu", mtu, 1280, 65535) // RFC 8200 section 5: IPv6 needs 1280
 	}
 }
 
@@ -121,9 +123,6 @@ func (v *violations) hostPort(key, value string) {
 }
 
 func (v *violations) prefix(key, value string, family func(netip.Addr) bool) {
-	if value == "" {
-		return
-	}
 	p, err := netip.ParsePrefix(value)
 	switch {
 	case err != nil || !family(p.Addr()):
