@@ -12,76 +12,51 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
+
+	"crisp/image/internal/tartest"
 )
-
-func gzipped(t testing.TB, parts ...[]byte) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	for _, p := range parts {
-		w := gzip.NewWriter(&b)
-		if _, err := w.Write(p); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return b.Bytes()
-}
-
-func zstded(t testing.TB, b []byte) []byte {
-	t.Helper()
-	w, err := zstd.NewWriter(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	return w.EncodeAll(b, nil)
-}
 
 func source(blob, plain []byte) Source {
 	return Source{Blob: io.NopCloser(bytes.NewReader(blob)), Digest: digest.FromBytes(blob), Size: int64(len(blob)), DiffID: digest.FromBytes(plain)}
 }
 
 func TestUnpackTakesEveryCompression(t *testing.T) {
-	needRoot(t)
-	plain := archive(t, entry{name: "f", body: "hello"})
+	tartest.NeedRoot(t)
+	plain := tartest.Archive(t, entry{Name: "f", Body: "hello"})
 	padded := append(bytes.Clone(plain), make([]byte, 10240)...)
-	skippable := append([]byte{0x51, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 'x', 'y', 'z'}, zstded(t, plain)...)
+	skippable := append([]byte{0x51, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 'x', 'y', 'z'}, tartest.Zstd(t, plain)...)
 	for name, tt := range map[string]struct{ blob, plain []byte }{
 		"plain":           {plain, plain},
 		"padded":          {padded, padded},
-		"gzip":            {gzipped(t, plain), plain},
-		"gzip members":    {gzipped(t, plain[:100], plain[100:700], plain[700:]), plain},
-		"zstd":            {zstded(t, plain), plain},
-		"zstd frames":     {append(zstded(t, plain[:700]), zstded(t, plain[700:])...), plain},
+		"gzip":            {tartest.Gzip(t, plain), plain},
+		"gzip members":    {tartest.Gzip(t, plain[:100], plain[100:700], plain[700:]), plain},
+		"zstd":            {tartest.Zstd(t, plain), plain},
+		"zstd frames":     {append(tartest.Zstd(t, plain[:700]), tartest.Zstd(t, plain[700:])...), plain},
 		"zstd skippable":  {skippable, plain},
-		"padded and gzip": {gzipped(t, padded), padded},
+		"padded and gzip": {tartest.Gzip(t, padded), padded},
 	} {
 		root := openDirectory(t)
 		if _, err := Unpack(t.Context(), source(tt.blob, tt.plain), root, DefaultLimits()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		wantTree(t, list(t, root.Name()), `f f 644 0:0 @0 "hello"`)
+		tartest.Want(t, tartest.List(t, root.Name()), `f f 644 0:0 @0 "hello"`)
 	}
 }
 
 func TestUnpackTakesAnEmptyLayer(t *testing.T) {
-	needRoot(t)
+	tartest.NeedRoot(t)
 	for _, plain := range [][]byte{{}, make([]byte, 1024)} {
-		if _, err := Unpack(t.Context(), source(gzipped(t, plain), plain), openDirectory(t), DefaultLimits()); err != nil {
+		if _, err := Unpack(t.Context(), source(tartest.Gzip(t, plain), plain), openDirectory(t), DefaultLimits()); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
 func TestUnpackRefusesWhatDoesNotMatch(t *testing.T) {
-	needRoot(t)
-	plain := archive(t, entry{name: "f", body: "hello"})
-	blob := gzipped(t, plain)
+	tartest.NeedRoot(t)
+	plain := tartest.Archive(t, entry{Name: "f", Body: "hello"})
+	blob := tartest.Gzip(t, plain)
 	other := digest.FromString("other")
 	for name, tt := range map[string]struct {
 		change func(*Source)
@@ -109,11 +84,11 @@ func TestUnpackRefusesWhatDoesNotMatch(t *testing.T) {
 }
 
 func TestUnpackStopsBombs(t *testing.T) {
-	needRoot(t)
-	bomb := archive(t, entry{name: "f", body: string(make([]byte, 32<<20))})
+	tartest.NeedRoot(t)
+	bomb := tartest.Archive(t, entry{Name: "f", Body: string(make([]byte, 32<<20))})
 	lim := DefaultLimits()
 	lim.RatioFrom = 4 << 20
-	for name, blob := range map[string][]byte{"gzip": gzipped(t, bomb), "zstd": zstded(t, bomb)} {
+	for name, blob := range map[string][]byte{"gzip": tartest.Gzip(t, bomb), "zstd": tartest.Zstd(t, bomb)} {
 		if _, err := Unpack(t.Context(), source(blob, bomb), openDirectory(t), lim); !errors.Is(err, ErrLimit) {
 			t.Errorf("%s by ratio: %v", name, err)
 		}
@@ -126,10 +101,10 @@ func TestUnpackStopsBombs(t *testing.T) {
 }
 
 func TestUnpackPassesOnTheBlobsError(t *testing.T) {
-	needRoot(t)
+	tartest.NeedRoot(t)
 	broken := errors.New("connection reset")
-	plain := archive(t, entry{name: "f", body: "hello"})
-	blob := gzipped(t, plain)
+	plain := tartest.Archive(t, entry{Name: "f", Body: "hello"})
+	blob := tartest.Gzip(t, plain)
 	src := source(blob, plain)
 	src.Blob = io.NopCloser(io.MultiReader(bytes.NewReader(blob[:20]), iotest.ErrReader(broken)))
 	if _, err := Unpack(t.Context(), src, openDirectory(t), DefaultLimits()); !errors.Is(err, broken) || errors.Is(err, ErrFormat) {
@@ -139,8 +114,8 @@ func TestUnpackPassesOnTheBlobsError(t *testing.T) {
 
 // TestUnpackEndsWhileTheBlobHangs: an archive that is refused early must not wait for the rest of the download.
 func TestUnpackEndsWhileTheBlobHangs(t *testing.T) {
-	needRoot(t)
-	plain := archive(t, entry{name: "f"}, entry{name: "f/g"}, entry{name: "h", body: string(make([]byte, 1<<20))})
+	tartest.NeedRoot(t)
+	plain := tartest.Archive(t, entry{Name: "f"}, entry{Name: "f/g"}, entry{Name: "h", Body: string(make([]byte, 1<<20))})
 	r, w := io.Pipe()
 	go func() { _, _ = w.Write(plain) }() // and nothing more
 	src := source(plain, plain)
@@ -151,9 +126,9 @@ func TestUnpackEndsWhileTheBlobHangs(t *testing.T) {
 }
 
 func TestUnpackStopsWithItsContext(t *testing.T) {
-	needRoot(t)
+	tartest.NeedRoot(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	plain := archive(t, entry{name: "h", body: string(make([]byte, 1<<20))})
+	plain := tartest.Archive(t, entry{Name: "h", Body: string(make([]byte, 1<<20))})
 	r, w := io.Pipe()
 	go func() {
 		_, _ = w.Write(plain[:1<<19])
@@ -168,27 +143,27 @@ func TestUnpackStopsWithItsContext(t *testing.T) {
 }
 
 func FuzzApply(f *testing.F) {
-	f.Add(archive(f, entry{name: "a/"}, entry{name: "a/f", body: "x"}, entry{name: "h", typ: tar.TypeLink, link: "a/f"}))
-	f.Add(archive(f, entry{name: "l", typ: tar.TypeSymlink, link: ".."}, entry{name: "l/f", body: "x"}, entry{name: ".wh.l"}, entry{name: "l/"}))
-	f.Add(archive(f, entry{name: "a/.wh..wh..opq"}, entry{name: "p", typ: tar.TypeFifo}, entry{name: "p/"}, entry{name: "b/c/.wh.d"}))
-	f.Add(archive(f, entry{name: "x", records: map[string]string{"SCHILY.xattr.user.a": "b"}}))
+	f.Add(tartest.Archive(f, entry{Name: "a/"}, entry{Name: "a/f", Body: "x"}, entry{Name: "h", Type: tar.TypeLink, Link: "a/f"}))
+	f.Add(tartest.Archive(f, entry{Name: "l", Type: tar.TypeSymlink, Link: ".."}, entry{Name: "l/f", Body: "x"}, entry{Name: ".wh.l"}, entry{Name: "l/"}))
+	f.Add(tartest.Archive(f, entry{Name: "a/.wh..wh..opq"}, entry{Name: "p", Type: tar.TypeFifo}, entry{Name: "p/"}, entry{Name: "b/c/.wh.d"}))
+	f.Add(tartest.Archive(f, entry{Name: "x", Records: map[string]string{"SCHILY.xattr.user.a": "b"}}))
 	lim := Limits{Bytes: 1 << 20, Ratio: 100, RatioFrom: 1 << 20, Entries: 100, Notes: 20}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		needRoot(t)
+		tartest.NeedRoot(t)
 		root := openDirectory(t)
 		sum, err := Apply(t.Context(), root, bytes.NewReader(b), lim)
 		if err != nil {
 			return
 		}
-		if n := uint64(len(list(t, root.Name()))); n > 0 && sum.Inodes < 2 {
+		if n := uint64(len(tartest.List(t, root.Name()))); n > 0 && sum.Inodes < 2 {
 			t.Errorf("%d entries, but %d inodes", n, sum.Inodes)
 		}
 	})
 }
 
 func FuzzDecompress(f *testing.F) {
-	f.Add(gzipped(f, []byte("hello")))
-	f.Add(zstded(f, []byte("hello")))
+	f.Add(tartest.Gzip(f, []byte("hello")))
+	f.Add(tartest.Zstd(f, []byte("hello")))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := decompress(bytes.NewReader(b))
 		if err != nil {
@@ -201,7 +176,7 @@ func FuzzDecompress(f *testing.F) {
 
 // BenchmarkUnpack unpacks a layer like those of a distribution: 4,000 small files, 40 big ones, 150 MiB in all.
 func BenchmarkUnpack(b *testing.B) {
-	needRoot(b)
+	tartest.NeedRoot(b)
 	rnd := rand.New(rand.NewPCG(1, 2))
 	text := make([]byte, 3<<20)
 	for i := range text {
@@ -210,16 +185,16 @@ func BenchmarkUnpack(b *testing.B) {
 	var entries []entry
 	for d := range 200 {
 		dir := string(rune('a'+d%26)) + "/" + string(rune('a'+d/26)) + "/"
-		entries = append(entries, entry{name: dir})
+		entries = append(entries, entry{Name: dir})
 		for i := range 20 {
-			entries = append(entries, entry{name: dir + string(rune('a'+i)), body: string(text[i*1000:][:1000+rnd.IntN(15000)])})
+			entries = append(entries, entry{Name: dir + string(rune('a'+i)), Body: string(text[i*1000:][:1000+rnd.IntN(15000)])})
 		}
 	}
 	for i := range 40 {
-		entries = append(entries, entry{name: "big" + string(rune('A'+i)), body: string(text)})
+		entries = append(entries, entry{Name: "big" + string(rune('A'+i)), Body: string(text)})
 	}
-	plain := archive(b, entries...)
-	for name, blob := range map[string][]byte{"plain": plain, "gzip": gzipped(b, plain), "zstd": zstded(b, plain)} {
+	plain := tartest.Archive(b, entries...)
+	for name, blob := range map[string][]byte{"plain": plain, "gzip": tartest.Gzip(b, plain), "zstd": tartest.Zstd(b, plain)} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(plain)))
 			for b.Loop() {
