@@ -2,7 +2,14 @@
 
 package sandbox
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+
+	"crisp/image"
+	"crisp/sandbox/job"
+	"crisp/sandbox/spec"
+)
 
 // What a caller asked for cannot be had. The server maps these to gRPC codes; every error that carries none of them is
 // an internal one.
@@ -24,3 +31,16 @@ var (
 	// ErrClosed: the daemon is going down (Unavailable).
 	ErrClosed = errors.New("runtime is shutting down")
 )
+
+// jobError puts the package's own errors beside those of the packages below it, so that the server knows one set.
+func jobError(err error) error {
+	for _, t := range []struct{ theirs, ours error }{
+		{spec.ErrInvalid, ErrInvalid}, {spec.ErrUnsupported, ErrUnsupported}, {image.ErrNotFound, ErrNotFound},
+		{job.ErrClosed, ErrClosed}, {job.ErrOverdue, ErrDeadline},
+	} {
+		if errors.Is(err, t.theirs) && !errors.Is(err, t.ours) {
+			return fmt.Errorf("%w (%w)", err, t.ours)
+		}
+	}
+	return err
+}

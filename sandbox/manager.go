@@ -5,105 +5,148 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
 	"time"
 
-	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"crisp/sandbox/job"
+	"crisp/sandbox/record"
+	"crisp/sandbox/spec"
+)
+
+// How long the work of one job may take, whoever waits for it. The kubelet waits 4 minutes for a pod and 2 for a container,
+// and asks again.
+const (
+	runTimeout    = 4 * time.Minute
+	createTimeout = 4 * time.Minute
+	endTimeout    = 4 * time.Minute
+	// closeTimeout is how long Close waits for jobs to give up.
+	closeTimeout = 10 * time.Second
 )
 
 // Manager owns all pods and containers of a node.
-type Manager struct{ cfg Config }
+type Manager struct {
+	cfg    Config
+	dirs   layout
+	log    *slog.Logger
+	bootID string
+	host   spec.Host
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+
+	index   *index
+	events  *broadcaster
+	runs    *job.Group[string]
+	creates *job.Group[string]
+	ends    *job.Group[struct{}]
+	usage   *usageMeter
+	rates   *rates
+
+	mu     sync.Mutex // guards closed, and wg against Add after Wait
+	closed bool
+	wg     sync.WaitGroup
+}
 
 // New restores the pods and containers that the records in c.Root name and returns a Manager that answers for them.
-// Objects that cannot be restored never make it fail; they are logged, and shown in state UNKNOWN or NOTREADY.
-func New(ctx context.Context, c Config) (*Manager, error) { return &Manager{cfg: c}, nil }
+// Objects that cannot be restored never make it fail: they are logged and left alone.
+func New(ctx context.Context, c Config) (*Manager, error) {
+	m, err := newManager(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.restore(ctx); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+func newManager(ctx context.Context, c Config) (*Manager, error) {
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Defaults.CgroupParent == "" {
+		c.Defaults.CgroupParent = defaultCgroupParent
+	}
+	boot, err := bootID()
+	if err != nil {
+		return nil, err
+	}
+	host, err := readHost(c.OCI.Cgroups().Mode(), c.Defaults)
+	if err != nil {
+		return nil, err
+	}
+	images, err := c.Images.Usage(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("image store: %w", err)
+	}
+	dirs := layout{c.Root, c.State}
+	if err := makeDirs(dirs.pods(), dirs.podsRun()); err != nil {
+		return nil, fmt.Errorf("state directories: %w", err)
+	}
+	m := &Manager{cfg: c, dirs: dirs, log: c.Log, bootID: boot, host: host, index: newIndex(), events: newBroadcaster(), rates: newRates()}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	m.runs = job.NewGroup[string](m.ctx, runTimeout)
+	m.creates = job.NewGroup[string](m.ctx, createTimeout)
+	m.ends = job.NewGroup[struct{}](m.ctx, endTimeout)
+	m.usage = newUsageMeter(m, images.Mountpoint)
+	return m, nil
+}
+
+// defaultCgroupParent holds the pods that name none.
+const defaultCgroupParent = "/crisp"
+
+// spawn runs f in a goroutine that Close waits for; false when the Manager is closed.
+func (m *Manager) spawn(f func()) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return false
+	}
+	m.wg.Go(f)
+	return true
+}
 
 // Close ends the Manager's goroutines and file descriptors and leaves all pods running.
-func (m *Manager) Close() error { return nil }
-
-// RunPod makes and starts a pod and returns its ID when it is READY. Calls with the same identity (uid, namespace,
-// name, attempt) join.
-func (m *Manager) RunPod(ctx context.Context, c *runtime.PodSandboxConfig, handler string) (string, error) {
-	return "", errors.ErrUnsupported
+func (m *Manager) Close() error {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.cancel()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	err := errors.Join(m.runs.Close(ctx), m.creates.Close(ctx), m.ends.Close(ctx))
+	for _, p := range m.index.allPods() {
+		p.disconnect()
+		p.end()
+	}
+	for _, c := range m.index.allContainers() {
+		c.disconnect()
+	}
+	done := make(chan struct{})
+	go func() { m.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = errors.Join(err, fmt.Errorf("wait for the sandbox manager's goroutines: %w", ctx.Err()))
+	}
+	return err
 }
 
-// StopPod kills the pod's containers and its sandbox and frees its network. A pod that is gone is no error.
-func (m *Manager) StopPod(ctx context.Context, id string) error { return errors.ErrUnsupported }
-
-// RemovePod stops and removes the pod, its containers and their records. A pod that is gone is no error.
-func (m *Manager) RemovePod(ctx context.Context, id string) error { return errors.ErrUnsupported }
-
-// Pods lists the pods that match f (nil: all).
-func (m *Manager) Pods(f *runtime.PodSandboxFilter) []*runtime.PodSandbox { return nil }
-
-// PodStatus answers for one pod, with its containers' statuses; Info is filled when verbose.
-func (m *Manager) PodStatus(id string, verbose bool) (*runtime.PodSandboxStatusResponse, error) {
-	return nil, errors.ErrUnsupported
+// Jobs lists the operations under way, for whoever asks why one takes long.
+func (m *Manager) Jobs() []job.Status {
+	return append(append(m.runs.Running(), m.creates.Running()...), m.ends.Running()...)
 }
 
-// CreateContainer makes a container that stands ready to start and returns its ID. Calls for the same pod, name and
-// attempt join.
-func (m *Manager) CreateContainer(ctx context.Context, r *runtime.CreateContainerRequest) (string, error) {
-	return "", errors.ErrUnsupported
+// durable waits for a record to be on disk while other work goes on.
+type durable struct{ done chan error }
+
+// syncInBackground begins to make w durable.
+func syncInBackground(w *record.Written) durable {
+	d := durable{make(chan error, 1)}
+	go func() { d.done <- w.Sync() }()
+	return d
 }
 
-// StartContainer runs a created container.
-func (m *Manager) StartContainer(ctx context.Context, id string) error { return errors.ErrUnsupported }
-
-// StopContainer sends the stop signal, and SIGKILL after timeout. A container that is gone is no error.
-func (m *Manager) StopContainer(ctx context.Context, id string, timeout time.Duration) error {
-	return errors.ErrUnsupported
-}
-
-// RemoveContainer kills the container if it runs and removes it. A container that is gone is no error.
-func (m *Manager) RemoveContainer(ctx context.Context, id string) error { return errors.ErrUnsupported }
-
-// Containers lists the containers that match f (nil: all).
-func (m *Manager) Containers(f *runtime.ContainerFilter) []*runtime.Container { return nil }
-
-// ContainerStatus answers for one container; Info is filled when verbose.
-func (m *Manager) ContainerStatus(id string, verbose bool) (*runtime.ContainerStatusResponse, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// UpdateContainer changes the resources of a created or running container: all of them or none. Zero fields are left
-// alone.
-func (m *Manager) UpdateContainer(ctx context.Context, id string, r *runtime.LinuxContainerResources) error {
-	return errors.ErrUnsupported
-}
-
-// ReopenLog makes the container's log go to a new file at its log path. On an error no such file was made.
-func (m *Manager) ReopenLog(ctx context.Context, id string) error { return errors.ErrUnsupported }
-
-// ExecSync runs a command in a container and returns what it printed, at most 16 MiB of each stream. A timeout over 0
-// ends in ErrDeadline.
-func (m *Manager) ExecSync(ctx context.Context, id string, cmd []string, timeout time.Duration) (stdout, stderr []byte, code int32, err error) {
-	return nil, nil, 0, errors.ErrUnsupported
-}
-
-// ContainerStats measures one container.
-func (m *Manager) ContainerStats(id string) (*runtime.ContainerStats, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// ListContainerStats measures all running containers that match f (nil: all).
-func (m *Manager) ListContainerStats(f *runtime.ContainerStatsFilter) []*runtime.ContainerStats {
-	return nil
-}
-
-// PodStats measures one pod.
-func (m *Manager) PodStats(id string) (*runtime.PodSandboxStats, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// ListPodStats measures all ready pods that match f (nil: all).
-func (m *Manager) ListPodStats(f *runtime.PodSandboxStatsFilter) []*runtime.PodSandboxStats {
-	return nil
-}
-
-// Subscribe delivers what happens to pods and containers from now on, until ctx ends; then the channel is closed. A
-// reader that is too slow for too long loses its subscription (the channel is closed), never an event in between.
-func (m *Manager) Subscribe(ctx context.Context) <-chan *runtime.ContainerEventResponse {
-	ch := make(chan *runtime.ContainerEventResponse)
-	close(ch)
-	return ch
-}
+func (d durable) wait() error { return <-d.done }
