@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -92,6 +93,7 @@ func (d *Daemon) start(ctx context.Context) error {
 	}
 	d.cmd = exec.Command(d.cfg.Binary, d.Args()...)
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a ^C at the terminal is not for it
 	if err := d.cmd.Start(); err != nil {
 		return err
 	}

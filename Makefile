@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+
+VERSION ?= 0.1.0
+COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+GO ?= go
+# Reproducible: no paths, no time, no state of the version control in the binary but the commit.
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags grpcnotrace -ldflags '$(LDFLAGS)'
+
+.DEFAULT_GOAL := build
+.PHONY: build conmon deps go-version demo test lint fuzz bench install clean help
+
+build: bin/crisp ## build bin/crisp, static, with crisp-conmon in it
+
+# The go command knows best what is out of date.
+.PHONY: bin/crisp
+bin/crisp: conmon
+	$(BUILD) -o $@ ./cmd/crisp
+
+conmon: deps
+	$(MAKE) -C conmon
+
+deps: go-version ## install what is missing, with apt-get, as root on Debian
+	@test/deps
+
+go-version:
+	@want=$$(sed -n 's/^go //p' go.mod); have=$$($(GO) env GOVERSION 2>/dev/null); \
+	[ -n "$$have" ] || { echo "make: Go is not installed; crisp needs Go $$want or newer (https://go.dev/dl)" >&2; exit 1; }; \
+	$(GO) list -m >/dev/null || { echo "make: $$have does not build crisp, which needs Go $$want or newer (https://go.dev/dl)" >&2; exit 1; }
+
+demo: build ## run a pod from nothing and show each step's time (root)
+	$(GO) run ./test/demo
+
+test: build ## run every check: vet, staticcheck, unit, sanitizers, fuzz, integration, critest (root; skips say why)
+	$(GO) run ./test/suite $(if $(ONLY),-only $(ONLY))
+
+lint: conmon ## gofmt, vet, staticcheck
+	$(GO) run ./test/suite -only gofmt,vet,staticcheck
+
+fuzz: conmon ## run each fuzz test for FUZZTIME (60s)
+	FUZZTIME=$(or $(FUZZTIME),60s) $(GO) run ./test/suite -only fuzz-c,fuzz-go
+
+bench: build ## measure a scratch crisp, print tables (root)
+	$(GO) run ./test/bench
+
+install: build ## install into DESTDIR/PREFIX
+	install -D -m 0755 bin/crisp $(DESTDIR)$(PREFIX)/bin/crisp
+	install -D -m 0644 contrib/crisp.service $(DESTDIR)$(PREFIX)/lib/systemd/system/crisp.service
+
+clean: ## remove what was built
+	rm -rf bin test/.cache
+	$(MAKE) -C conmon clean
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
