@@ -4,6 +4,7 @@ package network
 
 import (
 	"log/slog"
+	"path/filepath"
 
 	"crisp/network/attachment"
 	"crisp/network/bridge"
@@ -34,6 +35,9 @@ type Config struct {
 	CNIConfDir string
 	// CNIBinDirs are where plugins are looked for, /opt/cni/bin.
 	CNIBinDirs []string
+	// CNIShared: another runtime of the node uses the same CNI configuration. The plugins' GC is left out then: it would free
+	// what the other one's pods hold.
+	CNIShared bool
 	// CacheDir holds what is needed to undo a CNI attachment, DataDir/cni.
 	CacheDir string
 	// StateDir holds the pins of network namespaces in its folder netns, /run/crisp. It is lost at a reboot.
@@ -44,4 +48,26 @@ type Config struct {
 	Bridge BridgeConfig
 	// Log is where warnings go, slog.Default().
 	Log *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.CNIConfDir == "" {
+		c.CNIConfDir = "/etc/cni/net.d"
+	}
+	if len(c.CNIBinDirs) == 0 {
+		c.CNIBinDirs = []string{"/opt/cni/bin"}
+	}
+	if c.StateDir == "" {
+		c.StateDir = "/run/crisp"
+	}
+	if c.DataDir == "" {
+		c.DataDir = "/var/lib/crisp/network"
+	}
+	if c.CacheDir == "" {
+		c.CacheDir = filepath.Join(c.DataDir, "cni")
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return c
 }

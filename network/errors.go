@@ -3,7 +3,9 @@
 package network
 
 import (
+	"crisp/network/attachment"
 	"crisp/network/bridge"
+	"crisp/network/cni"
 	"crisp/network/netns"
 )
 
@@ -13,6 +15,8 @@ var (
 	ErrInvalidID = netns.ErrInvalidID
 	// ErrNoNamespace: there is no network namespace at the given path.
 	ErrNoNamespace = netns.ErrNoNamespace
+	// ErrNotAttached: there is no attachment of the pod, or a part of it is gone.
+	ErrNotAttached = attachment.ErrNotAttached
 )
 
 // What can be wrong with the node.
@@ -23,4 +27,6 @@ var (
 	ErrNoAddress = bridge.ErrNoAddress
 	// ErrNoNFTables: host ports were asked for and the kernel has no nftables.
 	ErrNoNFTables = bridge.ErrNoNFTables
+	// ErrNotConfigured: there is no CNI configuration, and the embedded network is disabled.
+	ErrNotConfigured = cni.ErrNotConfigured
 )

@@ -63,6 +63,7 @@ var errCrash = errors.New("crash")
 func (n *Network) reserve(ctx context.Context, p attachment.Pod, ports []portRecord) (rec record, fresh bool, err error) {
 	rec, leaving, ok := n.held(p.ID)
 	if ok && !leaving {
+		n.adopt(p.ID)
 		return rec, false, nil
 	}
 	if err := n.Detach(ctx, p.ID); err != nil { // an earlier Detach had no success
@@ -89,6 +90,15 @@ func (n *Network) reserve(ctx context.Context, p attachment.Pod, ports []portRec
 		return record{}, false, fmt.Errorf("record the addresses of pod %s: %w", p.ID, err)
 	}
 	return rec, true, n.fail(afterRecord)
+}
+
+// adopt takes the pod from those that only an earlier daemon knew.
+func (n *Network) adopt(id string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if p, ok := n.pods[id]; ok {
+		p.inherited = false
+	}
 }
 
 func (n *Network) held(id string) (rec record, leaving, ok bool) {
@@ -221,7 +231,7 @@ func (n *Network) inspect(rec record, ns *os.File) error {
 	defer pod.Close()
 	link, err := wire{host: n.host, name: hostLinkName(rec.ID), ns: ns, mac: hardwareAddr(rec.IPv4)}.peer(pod)
 	if err != nil {
-		return fmt.Errorf("pod %s: %w: %w", rec.ID, ErrNotAttached, err)
+		return fmt.Errorf("pod %s: %w: %w", rec.ID, attachment.ErrNotAttached, err)
 	}
 	have, err := pod.AddrList(link, netlink.FAMILY_ALL)
 	if err != nil {
@@ -230,7 +240,7 @@ func (n *Network) inspect(rec record, ns *os.File) error {
 	want, _ := n.addressesOf(rec)
 	for _, w := range want {
 		if !slices.ContainsFunc(have, func(a netlink.Addr) bool { return prefixOf(a.IPNet) == w }) {
-			return fmt.Errorf("pod %s: %w: address %s is gone", rec.ID, ErrNotAttached, w)
+			return fmt.Errorf("pod %s: %w: address %s is gone", rec.ID, attachment.ErrNotAttached, w)
 		}
 	}
 	return nil

@@ -24,8 +24,6 @@ var (
 	ErrNoAddress = errors.New("no free address")
 	// ErrInterfaceInUse: the pod has an eth0 already that is not ours.
 	ErrInterfaceInUse = errors.New("interface in use")
-	// ErrNotAttached: there is no attachment of the pod, or a part of it is gone.
-	ErrNotAttached = errors.New("not attached")
 )
 
 // What can be wrong with the node.

@@ -75,8 +75,10 @@ func (l *lab) kill9() {
 func (l *lab) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := l.GC(ctx, nil); err != nil {
-		l.Error(err)
+	for _, r := range l.standing() {
+		if err := l.Detach(ctx, r.ID); err != nil {
+			l.Error(err)
+		}
 	}
 	ids, err := l.pins.List()
 	if err != nil {

@@ -51,6 +51,8 @@ type pod struct {
 	record
 	// leaving: Detach has begun; the table must not have its ports any more.
 	leaving bool
+	// inherited: an earlier daemon attached it, and this one was not asked about it yet.
+	inherited bool
 }
 
 // Open reads the records. It makes nothing in the kernel: the first pod does, or Ready.
@@ -100,7 +102,7 @@ func (n *Network) load() error {
 		return err
 	}
 	for _, r := range all {
-		n.pods[r.ID] = &pod{record: r}
+		n.pods[r.ID] = &pod{record: r, inherited: true}
 		if number, ok := n.setup.nets.number(r.IPv4); ok {
 			n.pool.hold(number)
 		}
@@ -140,10 +142,10 @@ func (n *Network) Has(id string) bool {
 func (n *Network) Check(_ context.Context, p attachment.Pod) error {
 	rec, leaving, ok := n.held(p.ID)
 	if !ok || leaving {
-		return fmt.Errorf("pod %s: %w", p.ID, ErrNotAttached)
+		return fmt.Errorf("pod %s: %w", p.ID, attachment.ErrNotAttached)
 	}
 	if len(rec.Ports) > 0 && !n.nat.exists() {
-		return fmt.Errorf("pod %s: %w: nftables table %s is gone", p.ID, ErrNotAttached, n.nat.table().Name)
+		return fmt.Errorf("pod %s: %w: nftables table %s is gone", p.ID, attachment.ErrNotAttached, n.nat.table().Name)
 	}
 	ns, err := netns.Open(p.NetNS)
 	if err != nil {
@@ -153,12 +155,13 @@ func (n *Network) Check(_ context.Context, p attachment.Pod) error {
 	return n.inspect(rec, ns)
 }
 
-// GC detaches the pods that are not live.
+// GC detaches the pods of an earlier daemon that are not live. Those that were attached since are left alone: the
+// list may be older than they are, and whoever attached them detaches them.
 func (n *Network) GC(ctx context.Context, live map[string]bool) error {
 	n.mu.Lock()
 	var dead []string
-	for id := range n.pods {
-		if !live[id] {
+	for id, p := range n.pods {
+		if p.inherited && !live[id] {
 			dead = append(dead, id)
 		}
 	}
