@@ -14,6 +14,8 @@ import (
 	"time"
 
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"crisp/test/isolate"
 )
 
 // memory measures what pods cost beside their workloads: the proportional set size (PSS) of every process that came with them but is
@@ -56,21 +58,17 @@ func (r *rig) memory(ctx context.Context) error {
 	return r.empty(ctx)
 }
 
-// usage is in KiB. Others are all other processes of the machine; kernel threads have none.
+// usage is in KiB. Others are all other processes in sight; kernel threads have none.
 type usage struct{ daemon, workloads, others, available int64 }
 
 func (r *rig) usage(workloads map[int]bool) (usage, error) {
 	var u usage
-	dirs, err := filepath.Glob("/proc/[0-9]*")
+	pids, err := processes()
 	if err != nil {
 		return u, err
 	}
-	for _, dir := range dirs {
-		pid, err := strconv.Atoi(filepath.Base(dir))
-		if err != nil {
-			return u, err
-		}
-		pss, ok := field(filepath.Join(dir, "smaps_rollup"), "Pss:")
+	for _, pid := range pids {
+		pss, ok := field(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:")
 		switch {
 		case !ok: // gone, or a kernel thread
 		case pid == os.Getpid():
@@ -87,6 +85,26 @@ func (r *rig) usage(workloads map[int]bool) (usage, error) {
 		return u, fmt.Errorf("no MemAvailable in /proc/meminfo")
 	}
 	return u, nil
+}
+
+// processes are those of the lane, or for a foreign runtime all of the machine.
+func processes() ([]int, error) {
+	if outer := isolate.Outer(); outer != 0 {
+		return isolate.Descendants(outer)
+	}
+	dirs, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, dir := range dirs {
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			return nil, err
+		}
+		pids = append(pids, pid)
+	}
+	return pids, nil
 }
 
 // field reads "NAME   123 kB" (proc_pid_smaps(5), proc_meminfo(5)).
