@@ -10,7 +10,7 @@ import (
 
 // CreateContainer implements runtime.RuntimeServiceServer.
 func (s *runtimeService) CreateContainer(ctx context.Context, r *runtime.CreateContainerRequest) (*runtime.CreateContainerResponse, error) {
-	if err := checkContainer(r); err != nil {
+	if err := needID("pod_sandbox_id", r.GetPodSandboxId()); err != nil {
 		return nil, err
 	}
 	id, err := s.Pods.CreateContainer(ctx, r)

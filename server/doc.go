@@ -11,8 +11,8 @@
 // Handlers return the domain's errors as they are; errors.go alone knows their gRPC codes. The terms are the CRI's, but
 // for "pod", which is the CRI's "pod sandbox".
 //
-// RunPodSandbox, as an example: the interceptor takes the time, runtimeService.RunPodSandbox finds that metadata, hostname,
-// DNS entries and ports are well-formed and that the handler exists, Pods.RunPod does it all and returns the ID; had it
+// RunPodSandbox, as an example: the interceptor takes the time, runtimeService.RunPodSandbox finds that the ports are ports
+// and that the handler exists, Pods.RunPod judges the rest of the configuration, does it all and returns the ID; had it
 // returned an error that wraps network.ErrNoAddress, the kubelet would get ResourceExhausted and the log a line with
 // method, pod, code and time.
 //

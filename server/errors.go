@@ -41,6 +41,7 @@ var kinds = []struct {
 	{err: network.ErrNoAddress, code: codes.ResourceExhausted},
 	{err: network.ErrPortInUse, code: codes.FailedPrecondition},
 	{err: network.ErrNoNFTables, code: codes.FailedPrecondition},
+	{err: network.ErrNotConfigured, code: codes.FailedPrecondition},
 
 	{err: sandbox.ErrNotFound, code: codes.NotFound},
 	{err: sandbox.ErrInvalid, code: codes.InvalidArgument},

@@ -10,7 +10,7 @@ import (
 
 // RunPodSandbox implements runtime.RuntimeServiceServer.
 func (s *runtimeService) RunPodSandbox(ctx context.Context, r *runtime.RunPodSandboxRequest) (*runtime.RunPodSandboxResponse, error) {
-	if err := checkPod(r.GetConfig()); err != nil {
+	if err := checkPorts(r.GetConfig().GetPortMappings()); err != nil {
 		return nil, err
 	}
 	if err := checkHandler(r.GetRuntimeHandler()); err != nil {

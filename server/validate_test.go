@@ -16,9 +16,7 @@ import (
 
 // pod returns a valid configuration, changed by edit.
 func pod(edit func(*runtime.PodSandboxConfig)) *runtime.RunPodSandboxRequest {
-	c := &runtime.PodSandboxConfig{
-		Metadata: &runtime.PodSandboxMetadata{Name: "n", Namespace: "ns", Uid: "u"}, LogDirectory: "/var/log/pods/x",
-	}
+	c := &runtime.PodSandboxConfig{Metadata: &runtime.PodSandboxMetadata{Name: "n", Namespace: "ns", Uid: "u"}}
 	edit(c)
 	return &runtime.RunPodSandboxRequest{Config: c}
 }
@@ -26,7 +24,7 @@ func pod(edit func(*runtime.PodSandboxConfig)) *runtime.RunPodSandboxRequest {
 // container returns a valid request, changed by edit.
 func container(edit func(*runtime.CreateContainerRequest)) *runtime.CreateContainerRequest {
 	r := &runtime.CreateContainerRequest{PodSandboxId: "p", Config: &runtime.ContainerConfig{
-		Metadata: &runtime.ContainerMetadata{Name: "c"}, Image: &runtime.ImageSpec{Image: "i"}, LogPath: "c/0.log",
+		Metadata: &runtime.ContainerMetadata{Name: "c"}, Image: &runtime.ImageSpec{Image: "i"},
 	}}
 	edit(r)
 	return r
@@ -43,27 +41,10 @@ func TestMalformedRequestsAreInvalidArguments(t *testing.T) {
 	port := func(p *runtime.PortMapping) func(context.Context) error {
 		return runPod(func(c *runtime.PodSandboxConfig) { c.PortMappings = []*runtime.PortMapping{p} })
 	}
-	dns := func(d *runtime.DNSConfig) func(context.Context) error {
-		return runPod(func(c *runtime.PodSandboxConfig) { c.DnsConfig = d })
-	}
 	for _, test := range []struct {
 		name, says string
 		call       func(context.Context) error
 	}{
-		{"pod without config", "config: missing", func(ctx context.Context) error {
-			_, err := c.RunPodSandbox(ctx, &runtime.RunPodSandboxRequest{})
-			return err
-		}},
-		{"pod without metadata", "config.metadata: missing", runPod(func(c *runtime.PodSandboxConfig) { c.Metadata = nil })},
-		{"pod without name", "metadata.name", runPod(func(c *runtime.PodSandboxConfig) { c.Metadata.Name = "" })},
-		{"pod without namespace", "metadata.namespace", runPod(func(c *runtime.PodSandboxConfig) { c.Metadata.Namespace = "" })},
-		{"pod without uid", "metadata.uid", runPod(func(c *runtime.PodSandboxConfig) { c.Metadata.Uid = "" })},
-		{"relative log directory", "log_directory", runPod(func(c *runtime.PodSandboxConfig) { c.LogDirectory = "logs" })},
-		{"long hostname", "hostname", runPod(func(c *runtime.PodSandboxConfig) { c.Hostname = strings.Repeat("h", 65) })},
-		{"hostname of two lines", "hostname", runPod(func(c *runtime.PodSandboxConfig) { c.Hostname = "a\nb" })},
-		{"DNS server of two lines", "dns_config.servers", dns(&runtime.DNSConfig{Servers: []string{"1.1.1.1\noptions"}})},
-		{"DNS search with NUL", "dns_config.searches", dns(&runtime.DNSConfig{Searches: []string{"a\x00"}})},
-		{"DNS option with CR", "dns_config.options", dns(&runtime.DNSConfig{Options: []string{"ndots:5\r"}})},
 		{"host port too large", "port_mappings[0]", port(&runtime.PortMapping{HostPort: 65536, ContainerPort: 1})},
 		{"negative container port", "port_mappings[0]", port(&runtime.PortMapping{ContainerPort: -1})},
 		{"host port to nowhere", "port_mappings[0]", port(&runtime.PortMapping{HostPort: 80})},
@@ -75,11 +56,6 @@ func TestMalformedRequestsAreInvalidArguments(t *testing.T) {
 			return err
 		}},
 		{"container without pod", "pod_sandbox_id", create(func(r *runtime.CreateContainerRequest) { r.PodSandboxId = "" })},
-		{"container without config", "config: missing", create(func(r *runtime.CreateContainerRequest) { r.Config = nil })},
-		{"container without name", "metadata.name", create(func(r *runtime.CreateContainerRequest) { r.Config.Metadata = nil })},
-		{"container without image", "image.image", create(func(r *runtime.CreateContainerRequest) { r.Config.Image = nil })},
-		{"log path that leads out", "log_path", create(func(r *runtime.CreateContainerRequest) { r.Config.LogPath = "../../etc/passwd" })},
-		{"absolute log path", "log_path", create(func(r *runtime.CreateContainerRequest) { r.Config.LogPath = "/etc/passwd" })},
 		{"stop of nothing", "container_id", func(ctx context.Context) error {
 			_, err := c.StopContainer(ctx, &runtime.StopContainerRequest{})
 			return err
@@ -133,8 +109,6 @@ func TestMalformedRequestsAreInvalidArguments(t *testing.T) {
 func TestWellFormedRequestsPass(t *testing.T) {
 	c := dial(t, Config{})
 	r := pod(func(c *runtime.PodSandboxConfig) {
-		c.Hostname = "host-1.example"
-		c.DnsConfig = &runtime.DNSConfig{Servers: []string{"fd00::1"}, Searches: []string{"a.b"}, Options: []string{"ndots:5"}}
 		c.PortMappings = []*runtime.PortMapping{
 			{Protocol: runtime.Protocol_SCTP, ContainerPort: 65535, HostPort: 65535}, {ContainerPort: 80}, {},
 		}

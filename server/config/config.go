@@ -124,3 +124,13 @@ func (c *Config) Encode() ([]byte, error) {
 	err := e.Encode(c)
 	return b.Bytes(), err
 }
+
+// Map returns c as its TOML keys, for showing it in another format.
+func (c *Config) Map() (map[string]any, error) {
+	text, err := c.Encode()
+	if err != nil {
+		return nil, err
+	}
+	var m map[string]any
+	return m, toml.Unmarshal(text, &m)
+}
