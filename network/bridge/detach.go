@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
-
 	"crisp/network/attachment"
 )
 
@@ -74,17 +71,7 @@ func (n *Network) forgetUDP(rec record) {
 	if len(ports) == 0 {
 		return
 	}
-	for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
-		if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, ports); err != nil {
-			n.log.Warn("conntrack entries of UDP host ports not removed", "pod", rec.ID, "error", err)
-		}
+	if err := n.flows.forget(ports); err != nil {
+		n.log.Warn("conntrack entries of UDP host ports not removed", "pod", rec.ID, "error", err)
 	}
-}
-
-// udpPorts matches flows to any of some UDP ports.
-type udpPorts map[uint16]bool
-
-// MatchConntrackFlow implements netlink.CustomConntrackFilter.
-func (ports udpPorts) MatchConntrackFlow(f *netlink.ConntrackFlow) bool {
-	return f.Forward.Protocol == unix.IPPROTO_UDP && ports[f.Forward.DstPort]
 }

@@ -66,8 +66,8 @@ func (l *lab) open() {
 func (l *lab) kill9() {
 	l.Helper()
 	l.background.Wait()
-	l.host.Close()
-	l.reaper.handle.Close()
+	l.closeHandles()
+	l.nat.close()
 	l.open()
 }
 

@@ -32,6 +32,7 @@ type Network struct {
 	host   *netlink.Handle
 	reaper *reaper
 	nat    *nat
+	flows  flows
 	setup  setup
 	// background has the repairs of the table.
 	background sync.WaitGroup
@@ -182,7 +183,12 @@ func (n *Network) Close(ctx context.Context) error {
 	if err == nil && len(n.standing()) == 0 {
 		err = n.tearDown()
 	}
+	n.closeHandles()
+	return errors.Join(err, n.nat.close())
+}
+
+func (n *Network) closeHandles() {
 	n.host.Close()
 	n.reaper.handle.Close()
-	return err
+	n.flows.close()
 }

@@ -49,7 +49,7 @@ func (w wire) connect(pod *netlink.Handle) (netlink.Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	peer, err := w.peer(pod)
+	peer, err := w.find(pod)
 	if err != nil {
 		return nil, err
 	}
@@ -83,9 +83,9 @@ func (w wire) make() error {
 
 // peer finds the pod's end and verifies that it is the other end of ours.
 func (w wire) peer(pod *netlink.Handle) (netlink.Link, error) {
-	in, err := pod.LinkByName(attachment.IfName)
+	in, err := w.find(pod)
 	if err != nil {
-		return nil, fmt.Errorf("find interface %s of network namespace %s: %w", attachment.IfName, w.ns.Name(), err)
+		return nil, err
 	}
 	if in.Attrs().HardwareAddr.String() == w.mac.String() && in.Type() == "veth" {
 		out, err := w.host.LinkByIndex(in.Attrs().ParentIndex)
@@ -94,6 +94,14 @@ func (w wire) peer(pod *netlink.Handle) (netlink.Link, error) {
 		}
 	}
 	return nil, fmt.Errorf("interface %s of network namespace %s: %w", attachment.IfName, w.ns.Name(), ErrInterfaceInUse)
+}
+
+func (w wire) find(pod *netlink.Handle) (netlink.Link, error) {
+	in, err := pod.LinkByName(attachment.IfName)
+	if err != nil {
+		return nil, fmt.Errorf("find interface %s of network namespace %s: %w", attachment.IfName, w.ns.Name(), err)
+	}
+	return in, nil
 }
 
 // removeLink deletes an interface; no error when there is none.
