@@ -3,32 +3,198 @@
 package oci
 
 import (
-	"errors"
+	"strings"
 
 	"crisp/conmon/plan"
+	"crisp/oci/seccomp"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // CompileOptions is what Compile takes besides the spec.
 type CompileOptions struct {
-	ID     string
-	Bundle string // the directory that a relative root.path starts at
+	ID         string
+	Bundle     string          // the directory that relative paths of the host start at
+	CgroupPath string          // the container's cgroup, below each hierarchy
+	Rootfs     bool            // the root file system comes as a file
+	ExecFile   bool            // what is executed comes as a file
+	Mounts     map[string]bool // the destinations of the bind mounts whose sources come as files
+	TTY        bool            // as process.terminal
+	Host       Host
+	Seccomp    *seccomp.Compiler // nil: compile without a cache
 }
 
 // Compiled is a plan and the files that fill its registers.
 type Compiled struct {
-	Plan  *plan.Plan
-	Files []FileRequest // for the registers 0, 1, …
+	Plan     *plan.Plan
+	Files    []FileRequest // for the registers 0, 1, …
+	Warnings []string      // what the spec asks for and cannot be had, where the runtime spec says not to fail
 }
 
-// FileRequest says how to open the file of one register.
-type FileRequest struct {
-	Path string
-	Note string // in words: "source of the mount /data"
+// String returns the readable form: files, then the plan.
+func (c *Compiled) String() string {
+	var b strings.Builder
+	for _, w := range c.Warnings {
+		b.WriteString("warning: " + w + "\n")
+	}
+	for i, f := range c.Files {
+		b.WriteString("r" + itoa(i) + " " + f.String() + "\n")
+	}
+	b.WriteString(c.Plan.String())
+	return b.String()
 }
 
 // Compile turns a config.json into a plan. It is pure: it opens and asks nothing.
+//
+// Each part of a plan stands where it does for a reason; "before" and "after" are what keeps the attacks of the last years from
+// working, and a golden test pins the whole order.
+//
+//	part           must come
+//	hide           first: from here a process of a joined PID namespace may not trace this one or take its files (CVE-2016-9962)
+//	cgroups        before anything that costs memory or time, so that it is charged; before the cgroup namespace, whose root it
+//	               becomes; before the user namespace's root, who may not write there
+//	namespaces     before whatever they rule: hostname, sysctl, and the mounts of proc, sysfs, mqueue and cgroup2, which show the
+//	               namespaces of who makes them
+//	becomeRoot     after the namespaces of the host were joined by their files; before any file is made, which belongs to the root of
+//	               the user namespace
+//	stdio          before the container's files are there to be taken for /dev/null
+//	hostname       after namespaces
+//	sysctls        after namespaces; before the first mount, by an own procfs that no mount of the container can cover: neither the
+//	               image nor a volume decides where a value goes (CVE-2019-16884, CVE-2025-52881)
+//	sources        before /: a copy of a shared mount must stay in the host's peer group for mounts to propagate to the host; and
+//	               before the root file system, so that no path of the host is ever looked up with the image in the way
+//	isolate        after sources; before the first mount, which would show up on the host otherwise
+//	attachRoot     after isolate
+//	mountAll       in the order of the spec; each target is opened inside the root and used by its file descriptor (CVE-2021-30465,
+//	               CVE-2024-45310)
+//	devices        after mountAll, on the container's own /dev (CVE-2026-41579: never through a symlink of the image)
+//	terminal       after devices and the mount of /dev/pts; /dev/console is bound from the descriptor that TIOCGPTPEER gave
+//	               (CVE-2025-52565)
+//	makeCwd        before the root is read-only; inside the root
+//	readonlyPaths  after all that is mounted below them
+//	maskPaths      after readonlyPaths, which may lie above them; from sources of the host that are checked by descriptor, never
+//	               from the image's /dev/null (CVE-2025-31133)
+//	sealRoot       after everything that makes mount points
+//	pivot          after all that needs the host's tree, which is gone then
+//	limits         after everything was opened (RLIMIT_NOFILE); while the process still may
+//	labels         by the own procfs, which is closed then: the workload is as near as can be
+//	credentials    last but for the exec; the order within is its own comment
+//	barrier        when nothing is left but the exec; the seccomp program of a process with no_new_privs comes behind it, so that it
+//	               need allow nothing of the above
 func Compile(spec *specs.Spec, o CompileOptions) (*Compiled, error) {
-	return nil, errors.ErrUnsupported
+	a := newAssembly(spec, spec.Process, o)
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	if err := a.readMounts(); err != nil {
+		return nil, err
+	}
+	program, err := a.seccomp()
+	if err != nil {
+		return nil, err
+	}
+	a.requestFiles()
+	a.hide()
+	a.enterCgroups()
+	a.enterNamespaces()
+	a.becomeRoot()
+	if !a.tty() {
+		a.stdio()
+	}
+	a.setHostname()
+	a.setSysctls()
+	a.openSources()
+	a.isolate()
+	a.attachRoot()
+	a.mountAll()
+	a.makeDevices()
+	a.makeConsole()
+	a.makeCwd()
+	a.protectPaths()
+	a.maskPaths()
+	a.sealRoot()
+	a.pivot()
+	a.setLimits()
+	a.label()
+	a.credentials(program)
+	a.barrier()
+	a.execute(program)
+	return a.compiled(), nil
 }
+
+// check validates the spec, and what depends on the options too.
+func (a *assembly) check() error {
+	if err := Validate(a.spec); err != nil {
+		return err
+	}
+	if !a.opts.Rootfs && (a.spec.Root == nil || a.spec.Root.Path == "") {
+		return invalid("root.path", "missing")
+	}
+	return a.checkProcess()
+}
+
+// checkProcess validates what of the process depends on the host.
+func (a *assembly) checkProcess() error {
+	a.userns = a.has(specs.UserNamespace)
+	a.caps = a.capabilities()
+	if err := a.caps.check(); err != nil {
+		return err
+	}
+	return a.checkLabels()
+}
+
+// requestFiles requests the files that come with the plan. Registers for what the steps open are taken only then.
+func (a *assembly) requestFiles() {
+	a.requestCgroups()
+	a.requestNamespaces()
+	if a.needsProc() {
+		a.proc = a.file(FileRequest{Kind: FileProcfs, Note: "open the procfs"})
+	}
+	switch {
+	case a.opts.Rootfs:
+		a.root = a.file(FileRequest{Kind: FileRootfs, Note: "the root file system"})
+	case a.userns:
+		a.root = a.file(FileRequest{
+			Kind: FileTree, Path: a.hostPath(a.spec.Root.Path), Recursive: true,
+			Attributes: []Attributes{a.rootfsIsolation()}, Note: "open the root file system",
+		})
+	}
+	if a.opts.ExecFile {
+		a.exec = a.file(FileRequest{Kind: FileExec, Note: "what is executed"})
+	}
+	a.requestTrees()
+}
+
+func (a *assembly) compiled() *Compiled {
+	return &Compiled{Plan: a.plan, Files: a.files, Warnings: a.warnings}
+}
+
+// hide makes the process one that nobody may trace without CAP_SYS_PTRACE in the host's user namespace. The exec undoes it.
+func (a *assembly) hide() {
+	a.about("become undumpable")
+	a.step(plan.OpPrctl, unix.PR_SET_DUMPABLE, 0)
+	a.about("set the umask")
+	a.step(plan.OpUmask, 0) // modes below are meant as they stand
+}
+
+// barrier is where a created container waits for its start.
+func (a *assembly) barrier() {
+	a.about("wait for the start")
+	a.step(plan.OpBarrier)
+}
+
+// execute replaces the process by the workload.
+func (a *assembly) execute(program *seccomp.Program) {
+	if a.process.NoNewPrivileges {
+		a.loadSeccomp(program)
+	}
+	a.about("exec %s", a.process.Args[0])
+	s := a.step(plan.OpExec)
+	s.Argv, s.Env = a.process.Args, a.process.Env
+	if s.FD = a.exec; a.exec == plan.NoReg {
+		s.Str[0] = a.process.Args[0]
+	}
+}
+
+func (a *assembly) tty() bool { return a.opts.TTY || a.process.Terminal }

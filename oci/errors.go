@@ -4,11 +4,22 @@ package oci
 
 import "errors"
 
-// Errors of Compile and Validate.
+// Errors of Validate and Compile, which say in a FieldError what is at fault. A field that this runtime does not carry out
+// yet gives one that wraps errors.ErrUnsupported.
 var (
-	// ErrInvalid: the config.json contradicts the runtime spec or itself. The error names the JSON path.
+	// ErrInvalid: the config.json breaks the runtime spec or contradicts itself.
 	ErrInvalid = errors.New("invalid config")
-	// Fields of config.json that this runtime does not carry out yet give an error that wraps errors.ErrUnsupported.
+)
+
+// Errors of Create and Exec.
+var (
+	// ErrLSM: an AppArmor profile or SELinux label is asked for, and the host does not have that module on.
+	ErrLSM = errors.New("security module not enabled on this host")
+	// ErrWrongNamespace: a path of linux.namespaces is not a namespace of its type, or is the host's where that would let
+	// a sysctl through to the host.
+	ErrWrongNamespace = errors.New("wrong namespace")
+	// ErrIDMap: a file system cannot be mounted with mapped IDs.
+	ErrIDMap = errors.New("ID-mapped mount not possible")
 )
 
 // Errors of the calls on a container.
@@ -18,3 +29,24 @@ var (
 	// ErrRunning: the container's first process has not exited yet.
 	ErrRunning = errors.New("container is running")
 )
+
+// A FieldError says which field of a config.json is at fault.
+type FieldError struct {
+	Field  string // the JSON path: "mounts[3].options[1]"
+	Reason string
+	Err    error // ErrInvalid or errors.ErrUnsupported
+}
+
+// Error returns "<field>: <reason>".
+func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
+
+// Unwrap returns Err.
+func (e *FieldError) Unwrap() error { return e.Err }
+
+func invalid(field, reason string) error {
+	return &FieldError{Field: field, Reason: reason, Err: ErrInvalid}
+}
+
+func unsupported(field string) error {
+	return &FieldError{Field: field, Reason: "not supported yet", Err: errors.ErrUnsupported}
+}

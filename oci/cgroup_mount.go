@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"path"
+	"strings"
+
+	"crisp/conmon/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// Hierarchy is a mounted cgroup v1 hierarchy.
+type Hierarchy struct {
+	// Path is where the host has it: "/sys/fs/cgroup/cpu,cpuacct". Its last element is its directory in a container too.
+	Path string
+	// Controllers are its controllers; a name that is not the directory's own becomes a symlink to it.
+	Controllers []string
+}
+
+func (h Hierarchy) name() string { return path.Base(h.Path) }
+
+// The mount type "cgroup" of a host with cgroup v1 is
+//
+//	tmpfs
+//	├── cpu,cpuacct   bind mount of the container's own cgroup in that hierarchy
+//	├── cpu ─▶ cpu,cpuacct
+//	└── memory        …
+//
+// as in runc (libcontainer/rootfs_linux.go, mountCgroupV1), but always of the container's own cgroup.
+
+// requestHierarchies has the daemon open the container's cgroups, for a process in a user namespace.
+func (a *assembly) requestHierarchies(m *mount) {
+	for _, h := range a.opts.Host.Hierarchies {
+		r := a.file(FileRequest{
+			Kind: FileTree, Path: path.Join(h.Path, a.opts.CgroupPath), Attributes: []Attributes{m.options.flags.attributes(false)},
+			Note: "open the cgroup of " + h.name(),
+		})
+		m.parts = append(m.parts, part{h, r})
+	}
+}
+
+// openHierarchies copies the mounts of the container's cgroups.
+func (a *assembly) openHierarchies(m *mount) {
+	for _, h := range a.opts.Host.Hierarchies {
+		a.about("open the cgroup of %s", h.name())
+		m.parts = append(m.parts, part{h, a.clonePath(path.Join(h.Path, a.opts.CgroupPath), 0)})
+	}
+}
+
+func (a *assembly) mountHierarchies(m *mount) {
+	readOnly := m.options.flags.set & unix.MOUNT_ATTR_RDONLY
+	top := a.newFilesystem("tmpfs", "cgroup", []fsOption{{"mode", "755"}}, m.options.flags.set&^readOnly)
+	target := a.point(a.root, m.destination, pointDirectory, plan.NoReg)
+	a.attach(top, target)
+	a.close(target)
+	for _, p := range m.parts {
+		a.about("mount %s/%s", m.destination, p.hierarchy.name())
+		if !a.userns && !m.options.flags.none() {
+			a.setattr(p.tree, 0, m.options.flags.attributes(false))
+		}
+		target := a.point(top, p.hierarchy.name(), pointDirectory, plan.NoReg)
+		a.attach(p.tree, target)
+		a.close(target)
+		a.close(p.tree)
+		a.linkControllers(top, p.hierarchy)
+	}
+	a.about("mount %s", m.destination)
+	if readOnly != 0 {
+		a.setattr(top, 0, Attributes{Set: readOnly})
+	}
+	a.close(top)
+}
+
+// linkControllers makes the symlinks of a hierarchy with several controllers.
+func (a *assembly) linkControllers(top plan.Reg, h Hierarchy) {
+	for _, c := range h.Controllers {
+		if c == h.name() || strings.Contains(c, "=") { // "name=systemd" is no controller
+			continue
+		}
+		s := a.step(plan.OpSymlinkat)
+		s.FD, s.Str[0], s.Str[1] = top, c, h.name()
+		a.tolerate(unix.EEXIST)
+	}
+}

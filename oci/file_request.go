@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// FileKind says what the file of a register is.
+type FileKind int
+
+// The kinds of files.
+const (
+	FileRootfs      FileKind = iota + 1 // CreateRequest.Rootfs
+	FileExec                            // CreateRequest.ExecFile
+	FileCgroup                          // the container's cgroup directory (v2)
+	FileCgroupProcs                     // file Index of the container's cgroup files (v1)
+	FileProcfs                          // the daemon's own, detached procfs
+	FileNamespace                       // the namespace Path
+	FileTree                            // a detached copy of the mount at Path
+	FileMount                           // a detached copy of CreateRequest.Mounts[Path]
+	FileContainer                       // the pidfd of the container's first process
+)
+
+// FileRequest says how the daemon opens the file of one register.
+type FileRequest struct {
+	Kind  FileKind
+	Path  string
+	Index int
+
+	// Of a namespace.
+	Namespace uint64 // CLONE_NEW*: it must be of this type
+	NotHost   bool   // it must not be the daemon's own
+
+	// Of a detached copy.
+	Recursive  bool         // with the mounts below it
+	Attributes []Attributes // set one after the other
+	IDMap      *IDMap       // nil: as the source has it
+
+	Note string // in words: "source of the mount /data"
+}
+
+// Attributes is one change of the attributes of a mount.
+type Attributes struct {
+	Set, Clear  uint64 // MOUNT_ATTR_*
+	Propagation uint64 // MS_PRIVATE, …; 0: as it is
+	Recursive   bool   // of the mounts below it too
+}
+
+// IDMap maps the owners that a mount shows.
+type IDMap struct {
+	UIDs, GIDs []specs.LinuxIDMapping
+	Recursive  bool
+}
+
+// String returns one line for golden texts.
+func (f FileRequest) String() string {
+	var b strings.Builder
+	b.WriteString(fileKindNames[f.Kind])
+	if f.Path != "" {
+		fmt.Fprintf(&b, " %q", f.Path)
+	}
+	switch f.Kind {
+	case FileCgroupProcs:
+		fmt.Fprintf(&b, " %d", f.Index)
+	case FileNamespace:
+		fmt.Fprintf(&b, " type=%#x", f.Namespace)
+		if f.NotHost {
+			b.WriteString(" not-host")
+		}
+	}
+	if f.Recursive {
+		b.WriteString(" recursive")
+	}
+	for _, at := range f.Attributes {
+		fmt.Fprintf(&b, " %s", at)
+	}
+	if f.IDMap != nil {
+		fmt.Fprintf(&b, " idmap(%q %q recursive=%v)", idMapText(f.IDMap.UIDs), idMapText(f.IDMap.GIDs), f.IDMap.Recursive)
+	}
+	return b.String() + " ; " + f.Note
+}
+
+var fileKindNames = map[FileKind]string{
+	FileRootfs: "rootfs", FileExec: "exec", FileCgroup: "cgroup", FileCgroupProcs: "cgroup-procs", FileProcfs: "procfs",
+	FileNamespace: "namespace", FileTree: "tree", FileMount: "mount", FileContainer: "container",
+}
+
+// String returns the change as in "{set 0x1 clear 0x0 rec}".
+func (a Attributes) String() string {
+	s := fmt.Sprintf("{set %#x clear %#x", a.Set, a.Clear)
+	if a.Propagation != 0 {
+		s += fmt.Sprintf(" propagation %#x", a.Propagation)
+	}
+	if a.Recursive {
+		s += " recursive"
+	}
+	return s + "}"
+}
+
+func (a Attributes) flags() uint64 {
+	if a.Recursive {
+		return unix.AT_RECURSIVE
+	}
+	return 0
+}
+
+// idMapText is the text of /proc/PID/uid_map and gid_map: one line "inside outside length" a mapping (user_namespaces(7)).
+func idMapText(m []specs.LinuxIDMapping) string {
+	var b strings.Builder
+	for _, l := range m {
+		fmt.Fprintf(&b, "%d %d %d\n", l.ContainerID, l.HostID, l.Size)
+	}
+	return b.String()
+}

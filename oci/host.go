@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+// Host is what a plan depends on of the machine.
+type Host struct {
+	CgroupDir    bool        // processes are cloned into a cgroup v2 directory
+	CgroupProcs  []string    // the hierarchies that processes write themselves into, in the order of their files
+	Hierarchies  []Hierarchy // mounted cgroup v1 hierarchies; none: cgroup v2 only
+	UnifiedMount string      // where cgroup v2 is mounted, "" nowhere
+
+	AppArmor, SELinux bool
+	// AppArmorDir: AppArmor has files of its own in /proc/PID/attr (Linux 5.8).
+	AppArmorDir bool
+
+	// Capabilities are those that a process outside of a user namespace can be given at most.
+	Capabilities uint64
+	// RaiseLimits: rlimits may go over HardLimits, by resource, which are those of the daemon.
+	RaiseLimits bool
+	HardLimits  map[int]uint64
+}
+
+// Unified says whether the host has cgroup v2 only.
+func (h Host) Unified() bool { return len(h.Hierarchies) == 0 }

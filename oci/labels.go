@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import "crisp/conmon/plan"
+
+// needsProc says whether something is written to /proc.
+func (a *assembly) needsProc() bool {
+	return len(a.spec.Linux.Sysctl) > 0 || len(a.spec.Linux.TimeOffsets) > 0 || a.labelled()
+}
+
+func (a *assembly) labelled() bool {
+	return a.process.ApparmorProfile != "" || a.process.SelinuxLabel != ""
+}
+
+// checkLabels refuses labels that the host would not enforce: a container that should be confined must not run unconfined.
+func (a *assembly) checkLabels() error {
+	switch {
+	case a.process.ApparmorProfile != "" && !a.opts.Host.AppArmor:
+		return &FieldError{Field: "process.apparmorProfile", Reason: "AppArmor: " + ErrLSM.Error(), Err: ErrLSM}
+	case a.process.SelinuxLabel != "" && !a.opts.Host.SELinux:
+		return &FieldError{Field: "process.selinuxLabel", Reason: "SELinux: " + ErrLSM.Error(), Err: ErrLSM}
+	}
+	return nil
+}
+
+// label says what the security modules apply at the exec, and closes the procfs. Before no_new_privs, under which AppArmor
+// allows narrower profiles only.
+func (a *assembly) label() {
+	if p := a.process.ApparmorProfile; p != "" {
+		a.about("set the AppArmor profile %s", p)
+		file := "thread-self/attr/exec"
+		if a.opts.Host.AppArmorDir {
+			file = "thread-self/attr/apparmor/exec"
+		}
+		a.write(a.proc, file, "exec "+p, true)
+	}
+	if l := a.process.SelinuxLabel; l != "" {
+		a.about("set the SELinux label %s", l)
+		a.write(a.proc, "thread-self/attr/exec", l, true)
+	}
+	if a.proc != plan.NoReg {
+		a.about("close the procfs")
+		a.close(a.proc)
+	}
+}

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"fmt"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"crisp/conmon/plan"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// mountKind says how a mount is made.
+type mountKind int
+
+const (
+	mountNew      mountKind = iota // fsopen, fsconfig, fsmount
+	mountBind                      // open_tree
+	mountRemount                   // mount_setattr of what is there
+	mountCgroupV1                  // a tmpfs with a directory for each hierarchy
+)
+
+// mount is one entry of mounts.
+type mount struct {
+	index       int
+	destination string // clean, absolute
+	kind        mountKind
+	fstype      string
+	source      string
+	options     mountOptions
+	idmap       *IDMap
+
+	tree     plan.Reg // the source of a bind mount, detached
+	prepared bool     // the attributes are set already, by the daemon
+	parts    []part   // of mountCgroupV1
+}
+
+// part is the directory of one cgroup v1 hierarchy.
+type part struct {
+	hierarchy Hierarchy
+	tree      plan.Reg
+}
+
+// readMounts turns mounts into what this package works with, and decides how each is made.
+func (a *assembly) readMounts() error {
+	for i := range a.spec.Mounts {
+		m, err := a.readMount(i)
+		if err != nil {
+			return err
+		}
+		a.mounts = append(a.mounts, m)
+	}
+	return nil
+}
+
+func (a *assembly) readMount(i int) (mount, error) {
+	s := &a.spec.Mounts[i]
+	m := mount{
+		index: i, destination: path.Clean("/" + s.Destination), fstype: s.Type, source: s.Source,
+		options: parseMountOptions(s.Options), tree: plan.NoReg,
+	}
+	switch {
+	case m.options.remount:
+		m.kind = mountRemount
+	case m.options.bind || s.Type == "bind":
+		m.kind = mountBind
+	case s.Type == "cgroup" && !a.opts.Host.Unified():
+		m.kind = mountCgroupV1
+	case s.Type == "cgroup":
+		m.fstype = "cgroup2"
+	}
+	a.replace(&m)
+	if err := a.mapOwners(&m); err != nil {
+		return m, err
+	}
+	return m, m.check(a.spec.Mounts[i].Options)
+}
+
+// replace turns file systems that the process may not mount into bind mounts of the host's.
+//
+//   - proc shows the PID namespace of who mounts it, and may be mounted only by root of the user namespace that owns that
+//     (proc_init_fs_context); the same goes for sysfs with the network namespace (sysfs_init_fs_context).
+//   - cgroup2 mounted in the host's cgroup namespace would also reset the host's mount options (apply_cgroup_root_flags), and
+//     shows the same as the host's mount.
+func (a *assembly) replace(m *mount) {
+	if m.kind != mountNew {
+		return
+	}
+	var from string
+	switch {
+	case m.fstype == "proc" && a.userns && !a.has(specs.PIDNamespace):
+		from = "/proc"
+	case m.fstype == "sysfs" && a.userns && !a.has(specs.NetworkNamespace):
+		from = "/sys"
+	case m.fstype == "cgroup2" && !a.has(specs.CgroupNamespace):
+		from = a.opts.Host.UnifiedMount
+	}
+	if from == "" {
+		return
+	}
+	m.kind, m.source = mountBind, from
+	m.options.recursive = m.fstype != "cgroup2"
+	if m.options.recursive { // what the option says of one file system holds for the mounts below it
+		m.options.tree.add(m.options.flags)
+	}
+	m.options.data = nil
+}
+
+// mapOwners reads uidMappings and gidMappings, and idmap without them: then those of the container's user namespace.
+func (a *assembly) mapOwners(m *mount) error {
+	s := &a.spec.Mounts[m.index]
+	field := fmt.Sprintf("mounts[%d]", m.index)
+	uids, gids := s.UIDMappings, s.GIDMappings
+	switch {
+	case len(uids) == 0 && len(gids) == 0 && !m.options.idmap:
+		return nil
+	case len(uids) == 0 && len(gids) == 0:
+		uids, gids = a.spec.Linux.UIDMappings, a.spec.Linux.GIDMappings
+	}
+	if len(uids) == 0 || len(gids) == 0 {
+		return invalid(field+".uidMappings", "uidMappings and gidMappings go together")
+	}
+	if m.kind != mountBind {
+		return invalid(field+".uidMappings", "only a bind mount can have mapped IDs")
+	}
+	m.idmap = &IDMap{UIDs: uids, GIDs: gids, Recursive: m.options.idmapTree}
+	return nil
+}
+
+// check refuses options that the kind of mount does not take.
+func (m *mount) check(options []string) error {
+	field := fmt.Sprintf("mounts[%d]", m.index)
+	if m.options.copyUp {
+		return unsupported(field + ".options: tmpcopyup")
+	}
+	if m.kind == mountNew && m.fstype == "" {
+		return invalid(field+".type", "missing")
+	}
+	if m.kind == mountBind && m.source == "" {
+		return invalid(field+".source", "missing")
+	}
+	if m.kind == mountNew {
+		return nil
+	}
+	for _, o := range m.options.data {
+		if !o.superblock() {
+			return invalid(field+".options", fmt.Sprintf("%q in %q: unknown", o.key, strings.Join(options, ",")))
+		}
+	}
+	return nil
+}
+
+// requestTrees requests the sources that the daemon opens: given ones, those with mapped owners, and with a user namespace all: in
+// one, the host's mounts are locked together and cannot be copied one by one (mount_namespaces(7)).
+func (a *assembly) requestTrees() {
+	for i := range a.mounts {
+		m := &a.mounts[i]
+		dest := a.spec.Mounts[m.index].Destination
+		r := FileRequest{
+			Kind: FileTree, Path: a.hostPath(m.source), Recursive: m.options.recursive,
+			Attributes: m.options.attributes(), IDMap: m.idmap, Note: "open the source of " + m.destination,
+		}
+		switch {
+		case m.kind == mountCgroupV1 && a.userns:
+			a.requestHierarchies(m)
+		case m.kind != mountBind:
+		case a.opts.Mounts[dest]:
+			r.Kind, r.Path = FileMount, dest
+			m.tree, m.prepared = a.file(r), true
+		case a.userns || m.idmap != nil:
+			m.tree, m.prepared = a.file(r), true
+		}
+	}
+}
+
+// hostPath makes a source absolute: a relative one starts at the bundle (runtime-spec config.md, mounts).
+func (a *assembly) hostPath(p string) string {
+	if filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(a.opts.Bundle, p)
+}
+
+// openSources copies the mounts that are bind-mounted.
+func (a *assembly) openSources() {
+	for i := range a.mounts {
+		m := &a.mounts[i]
+		a.about("open the source of %s: %s", m.destination, m.source)
+		switch {
+		case m.kind == mountCgroupV1 && !a.userns:
+			a.openHierarchies(m)
+		case m.kind == mountBind && m.tree == plan.NoReg:
+			flags := uint64(0)
+			if m.options.recursive {
+				flags = recursive
+			}
+			m.tree = a.clonePath(a.hostPath(m.source), flags)
+		}
+	}
+}
+
+// mountAll makes the mounts in their order.
+func (a *assembly) mountAll() {
+	for i := range a.mounts {
+		m := &a.mounts[i]
+		a.about("mount %s", m.destination)
+		switch m.kind {
+		case mountBind:
+			a.bind(m)
+		case mountRemount:
+			a.remount(m)
+		case mountCgroupV1:
+			a.mountHierarchies(m)
+		case mountNew:
+			a.mountNew(m)
+		}
+	}
+}
+
+func (a *assembly) bind(m *mount) {
+	if !m.prepared {
+		for _, at := range m.options.attributes() {
+			a.setattr(m.tree, at.flags(), at)
+		}
+	}
+	target := a.point(a.root, m.destination, pointLike, m.tree)
+	a.attach(m.tree, target)
+	a.close(target)
+	a.keep(m, m.tree)
+}
+
+// keep remembers the mounts on /dev and /dev/pts, and closes others.
+func (a *assembly) keep(m *mount, r plan.Reg) {
+	switch {
+	case m.destination == "/dev" && m.kind == mountNew:
+		a.dev = r
+	case m.destination == "/dev/pts" && m.fstype == "devpts" && m.kind == mountNew:
+		a.devpts = r
+	default:
+		a.close(r)
+	}
+}
+
+func (a *assembly) remount(m *mount) {
+	target := a.openat(a.root, m.destination, opath, inRoot|noMagicLinks)
+	for _, at := range m.options.attributes() {
+		a.setattr(target, at.flags(), at)
+	}
+	a.close(target)
+}
+
+// mountNew makes a new file system and attaches it.
+func (a *assembly) mountNew(m *mount) {
+	r := a.newFilesystem(m.fstype, m.source, m.options.data, m.options.flags.set|m.options.tree.set)
+	for _, at := range m.options.propagation {
+		a.setattr(r, at.flags(), at)
+	}
+	target := a.mountPoint(m)
+	a.attach(r, target)
+	a.close(target)
+	a.keep(m, r)
+}
+
+// mountPoint opens the mount point of a new file system. proc and sysfs go onto an ordinary directory only, never through a
+// symlink of the image: what is written below them later must arrive there (CVE-2019-19921, CVE-2023-27561).
+func (a *assembly) mountPoint(m *mount) plan.Reg {
+	name := strings.TrimPrefix(m.destination, "/")
+	if (m.fstype != "proc" && m.fstype != "sysfs") || strings.Contains(name, "/") {
+		return a.point(a.root, m.destination, pointDirectory, plan.NoReg)
+	}
+	s := a.step(plan.OpMkdirat, 0o755)
+	s.FD, s.Str[0] = a.root, name
+	a.tolerate(unix.EEXIST)
+	return a.openat(a.root, name, opath|directory, beneath|noSymlinks)
+}
+
+// newFilesystem makes a detached mount of a new file system.
+func (a *assembly) newFilesystem(fstype, source string, data []fsOption, attributes uint64) plan.Reg {
+	fs := a.reg()
+	s := a.step(plan.OpFsopen)
+	s.Str[0], s.Out = fstype, fs
+	if source != "" {
+		a.configure(fs, fsOption{"source", source})
+	}
+	for _, o := range data {
+		a.configure(fs, o)
+	}
+	if label := a.mountLabel(fstype); label != "" {
+		a.configure(fs, fsOption{"context", label})
+	}
+	a.step(plan.OpFsconfig, unix.FSCONFIG_CMD_CREATE).FD = fs
+	r := a.reg()
+	s = a.step(plan.OpFsmount, attributes)
+	s.FD, s.Out = fs, r
+	a.close(fs)
+	return r
+}
+
+// configure sets an option of a file system that is being made.
+func (a *assembly) configure(fs plan.Reg, o fsOption) {
+	note := a.note
+	a.note += ": option " + o.key
+	cmd := uint64(unix.FSCONFIG_SET_STRING)
+	if o.value == "" {
+		cmd = unix.FSCONFIG_SET_FLAG
+	}
+	s := a.step(plan.OpFsconfig, cmd)
+	s.FD, s.Str[0], s.Str[1] = fs, o.key, o.value
+	a.note = note
+}
+
+// mountLabel is the SELinux label of a new file system's files. proc, sysfs and the like have labels of their own.
+func (a *assembly) mountLabel(fstype string) string {
+	if !a.opts.Host.SELinux || (fstype != "tmpfs" && fstype != "devpts") {
+		return ""
+	}
+	return a.spec.Linux.MountLabel
+}

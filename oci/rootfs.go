@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"crisp/conmon/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// rootfsIsolation keeps the container's mounts from showing up at root.path on the host.
+func (a *assembly) rootfsIsolation() Attributes {
+	at := Attributes{Propagation: unix.MS_PRIVATE, Recursive: true}
+	if p, _ := rootPropagation(a.spec.Linux.RootfsPropagation); p == unix.MS_SLAVE {
+		at.Propagation = p
+	}
+	return at
+}
+
+// isolate cuts the new mount namespace off from the host's. As slaves, the host's mounts still go away here when the host
+// unmounts them: a private copy would keep a device busy.
+func (a *assembly) isolate() {
+	if a.root == plan.NoReg {
+		a.about("open the root file system %s", a.spec.Root.Path)
+		a.root = a.clonePath(a.hostPath(a.spec.Root.Path), recursive)
+		at := a.rootfsIsolation()
+		a.setattr(a.root, at.flags(), at)
+	}
+	a.about("isolate the mount namespace")
+	s := a.step(plan.OpMount)
+	s.Str[1], s.Arg[0] = "/", unix.MS_SLAVE|unix.MS_REC
+}
+
+// attachRoot mounts the root file system on top of the host's root, so that it needs no directory there. The process's
+// own root stays the host's below it until pivot.
+func (a *assembly) attachRoot() {
+	a.about("attach the root file system")
+	s := a.step(plan.OpMoveMount)
+	s.FD, s.Str[0] = a.root, "/"
+}
+
+// sealRoot makes the root file system read-only, without the mounts in it.
+func (a *assembly) sealRoot() {
+	if a.spec.Root == nil || !a.spec.Root.Readonly {
+		return
+	}
+	a.about("make the root file system read-only")
+	a.setattr(a.root, 0, Attributes{Set: unix.MOUNT_ATTR_RDONLY})
+}
+
+// pivot makes the root file system the root and lets go of the host's: pivot_root(2), `pivot_root(".", ".")`, stacks the old root on
+// top of the new one, where it is unmounted from.
+func (a *assembly) pivot() {
+	a.about("enter the root file system")
+	a.step(plan.OpFchdir).FD = a.root
+	s := a.step(plan.OpPivotRoot)
+	s.Str[0], s.Str[1] = ".", "."
+	a.about("let go of the host's root")
+	s = a.step(plan.OpUmount, unix.MNT_DETACH)
+	s.Str[0] = "."
+	s = a.step(plan.OpChdir)
+	s.Str[0] = "/"
+	// After pivot_root, which refuses a shared root.
+	if p, _ := rootPropagation(a.spec.Linux.RootfsPropagation); p != 0 {
+		a.about("set the root file system's propagation")
+		a.setattr(a.root, 0, Attributes{Propagation: p})
+	}
+	a.close(a.root)
+}
+
+// makeCwd makes the working directory, if it is missing.
+func (a *assembly) makeCwd() {
+	if a.process.Cwd == "/" {
+		return
+	}
+	a.about("make the working directory %s", a.process.Cwd)
+	a.close(a.path(a.root, a.process.Cwd))
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"crisp/conmon/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// devptsMagic is DEVPTS_SUPER_MAGIC of include/uapi/linux/magic.h.
+const devptsMagic = 0x1cd1
+
+// unchanged is the ID that chown(2) leaves as it is.
+const unchanged = 1<<32 - 1
+
+// stdio makes the monitor's pipes, or the files of an exec, the process's stdio.
+func (a *assembly) stdio() {
+	a.about("set up stdio")
+	a.step(plan.OpStdio)
+	a.ownStdio()
+}
+
+// ownStdio gives pipes to the user of the process, so that it may open /dev/stdout.
+func (a *assembly) ownStdio() {
+	if uid := a.process.User.UID; uid != 0 {
+		a.step(plan.OpFchownStdio, uint64(uid))
+	}
+}
+
+// makeConsole makes a terminal of the container's own devpts, gives it to the process as stdio, and binds it on /dev/console.
+func (a *assembly) makeConsole() {
+	if !a.tty() {
+		return
+	}
+	peer := a.makeTerminal(a.root)
+	a.about("mount /dev/console")
+	tree := a.clone(peer, 0)
+	var target plan.Reg
+	if a.dev != plan.NoReg {
+		target = a.point(a.dev, "console", pointFile, plan.NoReg)
+	} else {
+		target = a.point(a.root, "/dev/console", pointFile, plan.NoReg)
+	}
+	a.attach(tree, target)
+	a.close(target)
+	a.close(tree)
+	a.close(peer)
+}
+
+// makeTerminal makes the terminal and returns the register of its slave. root is where /dev/pts is looked up when the plan did not
+// mount it itself.
+func (a *assembly) makeTerminal(root plan.Reg) plan.Reg {
+	a.about("make the terminal")
+	pts := a.devpts
+	if pts == plan.NoReg {
+		pts = a.openat(root, "/dev/pts", opath|directory, inRoot|noMagicLinks)
+		a.step(plan.OpVerifyFs, devptsMagic).FD = pts
+	}
+	peer := a.reg()
+	var rows, cols uint64
+	if size := a.process.ConsoleSize; size != nil {
+		rows, cols = uint64(size.Height), uint64(size.Width)
+	}
+	s := a.step(plan.OpPty, rows, cols, uint64(a.process.User.UID), unchanged)
+	s.FD, s.Out = pts, peer
+	if a.devpts == plan.NoReg {
+		a.close(pts)
+	}
+	return peer
+}
+
+// newSession makes the process the leader of a session; with a terminal it is one already.
+func (a *assembly) newSession() {
+	if !a.tty() {
+		a.about("make a session")
+		a.step(plan.OpSetsid)
+	}
+	a.about("join the session keyring")
+	s := a.step(plan.OpKeyring)
+	s.Str[0] = "_ses." + a.opts.ID // as runc names it: one for all processes of the container
+	a.tolerate(unix.ENOSYS)
+}
