@@ -151,28 +151,27 @@ func (n *Network) release(rec record) {
 
 // realise makes in the kernel what the record says.
 func (n *Network) realise(b *base, rec record, ns *os.File) (attachment.Result, error) {
-	pod, err := openInside(ns)
-	if err != nil {
-		return attachment.Result{}, err
+	addrs, gateways := n.addressesOf(rec)
+	w := wire{
+		host: n.host, bridge: b.index, mtu: b.mtu, name: hostLinkName(rec.ID), ns: ns,
+		mac: hardwareAddr(rec.IPv4), six: len(addrs) > 1,
 	}
-	defer pod.Close()
-	w := wire{host: n.host, bridge: b.index, mtu: b.mtu, name: hostLinkName(rec.ID), ns: ns, mac: hardwareAddr(rec.IPv4)}
-	link, err := w.connect(pod)
+	pod, link, err := w.connect()
 	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) { // the bridge is gone
 		n.forget(b)
 		if b, err = n.prepare(); err == nil {
 			w.bridge, w.mtu = b.index, b.mtu
-			link, err = w.connect(pod)
+			pod, link, err = w.connect()
 		}
-	}
-	if err == nil {
-		err = n.fail(afterVeth)
 	}
 	if err != nil {
 		return attachment.Result{}, err
 	}
-	addrs, gateways := n.addressesOf(rec)
-	if err := equip(pod, ns, link, addrs, gateways); err != nil {
+	defer pod.Close()
+	if err := n.fail(afterVeth); err != nil {
+		return attachment.Result{}, err
+	}
+	if err := equip(pod, link, addrs, gateways); err != nil {
 		return attachment.Result{}, err
 	}
 	if err := n.fail(afterAddress); err != nil {

@@ -25,35 +25,80 @@ type wire struct {
 	name   string // of the host's end
 	ns     *os.File
 	mac    net.HardwareAddr
+	six    bool // the pod gets IPv6
 }
 
-// connect makes the veth, or finds the one that was made when an attachment was broken off.
+// connect makes the veth, or finds the one that was made when an attachment was broken off, and opens a netlink socket inside the pod.
 //
 // One message makes both ends, each in its namespace, the host's in the bridge and up. To make the peer here
 // and to move it takes 30 times as long: dev_change_net_namespace waits for RCU.
-func (w wire) connect(pod *netlink.Handle) (netlink.Link, error) {
-	err := w.make()
+func (w wire) connect() (pod *netlink.Handle, peer netlink.Link, err error) {
+	err = w.make()
 	if errors.Is(err, unix.EEXIST) {
-		if peer, err := w.peer(pod); err == nil {
-			return peer, w.hairpin(peer)
-		}
-		// Either the host's end is a leftover, or the pod has an eth0 of somebody else; making it again tells.
-		if err := removeLink(w.host, w.name); err != nil {
-			return nil, err
-		}
-		err = w.make()
-	}
-	if errors.Is(err, unix.EEXIST) {
-		return nil, fmt.Errorf("interface %s of network namespace %s: %w", attachment.IfName, w.ns.Name(), ErrInterfaceInUse)
+		err = w.recover()
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	peer, err := w.find(pod)
+	if pod, err = w.enter(); err != nil {
+		return nil, nil, err
+	}
+	if peer, err = w.find(pod); err == nil {
+		err = w.hairpin(peer)
+	}
 	if err != nil {
-		return nil, err
+		pod.Close()
+		return nil, nil, err
 	}
-	return peer, w.hairpin(peer)
+	return pod, peer, nil
+}
+
+// recover keeps the veth that is there if it is whole. Else the host's end is a leftover, or the pod has an eth0 of
+// somebody else; making it again tells.
+func (w wire) recover() error {
+	pod, err := openInside(w.ns)
+	if err != nil {
+		return err
+	}
+	_, err = w.peer(pod)
+	pod.Close()
+	if err == nil {
+		return nil
+	}
+	if err := removeLink(w.host, w.name); err != nil {
+		return err
+	}
+	err = w.make()
+	if errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("interface %s of network namespace %s: %w", attachment.IfName, w.ns.Name(), ErrInterfaceInUse)
+	}
+	return err
+}
+
+// enter goes inside once, for a netlink socket and for what only /proc/sys can set, before the interface is up.
+func (w wire) enter() (pod *netlink.Handle, err error) {
+	err = netns.Enter(w.ns, func() error {
+		if w.six {
+			if err := quietIPv6(); err != nil {
+				return err
+			}
+		}
+		pod, err = openHandle()
+		return err
+	})
+	return pod, err
+}
+
+// quietIPv6 prepares eth0 in the calling thread's namespace: everything is assigned, so there is no router to be asked for (and no other
+// pod to be believed when it says that it is one) and no duplicate to be looked for. With that a pod that comes sends nothing
+// that the bridge would have to hand to all others.
+func quietIPv6() error {
+	for _, s := range [][2]string{{"disable_ipv6", "0"}, {"accept_ra", "0"}, {"accept_dad", "0"}} {
+		if err := setSysctl(filepath.Join(conf6, attachment.IfName, s[0]), s[1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // hairpin lets the bridge send a frame back where it came from. With br_netfilter (net.bridge.bridge-nf-call-iptables, which Kubernetes
@@ -117,19 +162,12 @@ func removeLink(h *netlink.Handle, name string) error {
 }
 
 // equip brings the pod's end up and gives it addresses and default routes.
-func equip(pod *netlink.Handle, ns *os.File, link netlink.Link, addrs []netip.Prefix, gateways []netip.Addr) error {
+func equip(pod *netlink.Handle, link netlink.Link, addrs []netip.Prefix, gateways []netip.Addr) error {
 	if err := pod.LinkSetUp(link); err != nil {
 		return fmt.Errorf("bring %s up: %w", link.Attrs().Name, err)
 	}
 	for i, a := range addrs {
-		err := setAddress(pod, link, a)
-		if a.Addr().Is6() && errors.Is(err, unix.EACCES) { // IPv6 is off in new namespaces (net.ipv6.conf.default.disable_ipv6)
-			if err := netns.Enter(ns, enablePodIPv6); err != nil {
-				return err
-			}
-			err = setAddress(pod, link, a)
-		}
-		if err != nil {
+		if err := setAddress(pod, link, a); err != nil {
 			return err
 		}
 		route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateways[i].AsSlice()}
@@ -138,8 +176,4 @@ func equip(pod *netlink.Handle, ns *os.File, link netlink.Link, addrs []netip.Pr
 		}
 	}
 	return nil
-}
-
-func enablePodIPv6() error {
-	return setSysctl(filepath.Join(conf6, attachment.IfName, "disable_ipv6"), "0")
 }
