@@ -3,10 +3,61 @@
 package conmon
 
 import (
+	"embed"
 	"errors"
+	"fmt"
 	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
 )
+
+// bin holds bin/crisp-conmon when make has built it before. The folder is always there, so that this package compiles without it.
+//
+//go:embed all:bin
+var bin embed.FS
+
+// binary makes the memfd once for the process.
+var binary = sync.OnceValues(makeBinary)
 
 // Binary returns the embedded crisp-conmon as a sealed memfd that is made once: nothing that runs it can change it
 // (CVE-2019-5736). Run with argv[0] "pause" it is the pause program. The caller does not close it.
-func Binary() (*os.File, error) { return nil, errors.ErrUnsupported }
+func Binary() (*os.File, error) { return binary() }
+
+func makeBinary() (*os.File, error) {
+	text, err := bin.ReadFile("bin/crisp-conmon")
+	if err != nil {
+		return nil, ErrNoBinary
+	}
+	fd, err := unix.MemfdCreate("crisp-conmon", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
+	if errors.Is(err, unix.EINVAL) { // MFD_EXEC came with Linux 6.3
+		fd, err = unix.MemfdCreate("crisp-conmon", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("memfd of crisp-conmon: %w", err)
+	}
+	f, err := highFile(fd, "crisp-conmon")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Write(text); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("memfd of crisp-conmon: %w", err)
+	}
+	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("seal crisp-conmon: %w", err)
+	}
+	return f, nil
+}
+
+// highFile moves fd out of the way of the descriptors that a new process gets: it is executed as /proc/self/fd/N there.
+func highFile(fd int, name string) (*os.File, error) {
+	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 64)
+	unix.Close(fd)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return os.NewFile(uintptr(high), name), nil
+}

@@ -5,7 +5,10 @@ package conmon
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"os"
+	"sync"
 
 	"crisp/conmon/plan"
 
@@ -13,121 +16,167 @@ import (
 )
 
 // Client is a connection to a monitor. It is safe for concurrent use.
-type Client struct{}
+//
+// One goroutine reads the socket and never waits for anybody else; one hands the events to the caller in the caller's time; one waits for the
+// end of the monitor's process, to reap it if it is our child. All three end with the monitor or with Close.
+type Client struct {
+	conn    *net.UnixConn
+	events  chan Event
+	closing chan struct{} // closed by Close
+	ended   chan struct{} // closed when the reader has ended
+	exited  chan struct{} // closed when the monitor's process is gone
+	running sync.WaitGroup
+
+	writing sync.Mutex // one message at a time into conn, with its deadline
+
+	mu      sync.Mutex // guards everything below
+	pid     int
+	pidfd   *os.File
+	seq     uint32
+	calls   map[uint32]*call
+	execs   map[string]*Exec      // whose exit is still to come
+	plans   map[string]*plan.Plan // of containers between Create and StartContainer, for the words of a failing step
+	dropped map[string]bool       // containers and execs whose caller has gone: kill, then forget
+	queue   []Event
+	wake    chan struct{} // has room for one: there is something in queue
+	err     error         // why the reader ended
+	closed  bool
+}
+
+func newClient(conn *net.UnixConn) *Client {
+	c := &Client{
+		conn: conn, events: make(chan Event), wake: make(chan struct{}, 1),
+		closing: make(chan struct{}), ended: make(chan struct{}), exited: make(chan struct{}),
+		calls: map[uint32]*call{}, execs: map[string]*Exec{}, plans: map[string]*plan.Plan{}, dropped: map[string]bool{},
+	}
+	c.running.Go(c.read)
+	c.running.Go(c.deliver)
+	return c
+}
+
+// hello introduces us, and learns whom we talk to.
+func (c *Client) hello(ctx context.Context) error {
+	r, err := c.do(ctx, request{message: message{Type: msgHello, Flags: fSubscribe, Code: plan.Version}})
+	if err != nil {
+		return err
+	}
+	if r.Code != plan.Version || len(r.files) != 1 {
+		r.close()
+		return fmt.Errorf("version %d, %d files: %w", r.Code, len(r.files), ErrProtocol)
+	}
+	c.mu.Lock()
+	c.pid, c.pidfd = int(r.Pid), r.files[0]
+	c.mu.Unlock()
+	c.running.Go(c.reap)
+	return nil
+}
 
 // Pid returns the process ID of the monitor.
-func (c *Client) Pid() int { return 0 }
+func (c *Client) Pid() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pid
+}
 
 // Events returns the exits of containers (not of execs). It is closed when the monitor is gone or the Client closed; then Err says why.
-func (c *Client) Events() <-chan Event { return nil }
+func (c *Client) Events() <-chan Event { return c.events }
 
 // Err returns why Events was closed: ErrGone or ErrClosed.
-func (c *Client) Err() error { return errors.ErrUnsupported }
-
-// Close closes the connection. The monitor and its containers go on.
-func (c *Client) Close() error { return errors.ErrUnsupported }
-
-// CreateRequest says what to create.
-type CreateRequest struct {
-	ID    string // of the container, 71 bytes at most
-	Plan  *plan.Plan
-	Files []*os.File // for the registers 0, 1, …; stay the caller's
-	// Log gets the CRI log (opened O_WRONLY|O_APPEND), ExitDir the exit record, and OOM is memory.events (v2) or
-	// memory.oom_control (v1) of the container's cgroup. All may be nil, and stay the caller's.
-	Log, ExitDir, OOM *os.File
-	TTY               bool // the plan has a PTY step
-	Stdin             bool // keep a pipe open as stdin
-	StdinOnce         bool // and close it when the first attach with stdin ends
+func (c *Client) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
 }
 
-// Process is a process that was made. The caller closes its files.
-type Process struct {
-	Pid     int
-	Pidfd   *os.File
-	Console *os.File // the master of the terminal: of an exec with TTY only
-	Sent    []SentFile
+// Close closes the connection and waits for the Client's goroutines. The monitor and its containers go on; if the monitor ends later
+// and is a child of this process, the next Client of it reaps it.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	first := !c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if !first {
+		c.running.Wait()
+		return nil
+	}
+	close(c.closing)
+	err := c.conn.Close()
+	if c.pidfd != nil {
+		c.pidfd.Close()
+	}
+	c.running.Wait()
+	return err
 }
 
-// SentFile is a descriptor that a SEND_FD step sent back.
-type SentFile struct {
-	Kind uint32 // argument a of the step
-	File *os.File
+// reap waits until the monitor's process is gone.
+func (c *Client) reap() {
+	raw, err := c.pidfd.SyscallConn()
+	if err != nil {
+		return
+	}
+	gone := false
+	_ = raw.Read(func(fd uintptr) bool { // fails when Close closes the pidfd
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		if n, err := unix.Poll(p, 0); n == 0 || err != nil {
+			return false
+		}
+		_ = unix.Waitid(unix.P_PIDFD, int(fd), nil, unix.WEXITED|unix.WNOHANG, nil) // ECHILD: not our child
+		gone = true
+		return true
+	})
+	if gone {
+		close(c.exited)
+	}
 }
 
-// Create makes a process that stands at its plan's BARRIER. On error, a *StepError if the plan's fault, nothing is left.
-// When ctx ends first, the process is killed and forgotten.
-func (c *Client) Create(ctx context.Context, r CreateRequest) (Process, error) {
-	return Process{}, errors.ErrUnsupported
+// deliver hands queued events to the caller, who may be slow or absent.
+func (c *Client) deliver() {
+	defer close(c.events)
+	for {
+		c.mu.Lock()
+		queue := c.queue
+		c.queue = nil
+		c.mu.Unlock()
+		for _, e := range queue {
+			select {
+			case c.events <- e:
+			case <-c.closing:
+				return
+			}
+		}
+		if len(queue) > 0 {
+			continue
+		}
+		select {
+		case <-c.wake:
+		case <-c.closing:
+			return
+		case <-c.ended:
+			c.mu.Lock()
+			done := len(c.queue) == 0
+			c.mu.Unlock()
+			if done {
+				return
+			}
+		}
+	}
 }
-
-// StartContainer lets a created process go on to its exec. If that fails the error is a *StepError, and the container has exited with code 128.
-func (c *Client) StartContainer(ctx context.Context, id string) error { return errors.ErrUnsupported }
-
-// ExecRequest says what to execute.
-type ExecRequest struct {
-	ID                    string // of the exec itself, "" for a random one
-	Plan                  *plan.Plan
-	Files                 []*os.File // for the registers; stay the caller's
-	Stdin, Stdout, Stderr *os.File   // go straight into the process; nil is /dev/null; stay the caller's
-	TTY                   bool       // the plan has a PTY step; the three files are not used
-}
-
-// Exec is a process that was made by Client.Exec.
-type Exec struct {
-	Process
-	ID string
-}
-
-// Exec makes a process and returns when its exec has succeeded. When ctx ends first, the process is killed.
-func (c *Client) Exec(ctx context.Context, r ExecRequest) (*Exec, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// Wait waits for the exit of the process.
-func (e *Exec) Wait(ctx context.Context) (Exit, error) { return Exit{}, errors.ErrUnsupported }
-
-// Resize sets the size of the terminal.
-func (e *Exec) Resize(rows, cols uint16) error { return errors.ErrUnsupported }
-
-// Signal sends a signal to the process.
-func (e *Exec) Signal(sig unix.Signal) error { return errors.ErrUnsupported }
-
-// Close closes the files of the Process. It does not end it.
-func (e *Exec) Close() error { return errors.ErrUnsupported }
-
-// AttachRequest says what to attach. Nil files are not attached; given ones stay the caller's and are best pipes.
-type AttachRequest struct {
-	ID                    string
-	Stdin, Stdout, Stderr *os.File // read from, written to, written to
-}
-
-// Attach connects files to the stdio of a container. It returns at once; the container's exit, and the other ends being
-// closed, end it, and the monitor's closing of Stdout and Stderr tells so.
-func (c *Client) Attach(ctx context.Context, r AttachRequest) error { return errors.ErrUnsupported }
-
-// Resize sets the size of a container's terminal.
-func (c *Client) Resize(ctx context.Context, id string, rows, cols uint16) error {
-	return errors.ErrUnsupported
-}
-
-// CloseStdin closes the stdin of a container.
-func (c *Client) CloseStdin(ctx context.Context, id string) error { return errors.ErrUnsupported }
-
-// ReopenLog makes a container's output go to another log from here on.
-func (c *Client) ReopenLog(ctx context.Context, id string, log *os.File) error {
-	return errors.ErrUnsupported
-}
-
-// Signal sends a signal to the first process of a container, or to an exec.
-func (c *Client) Signal(ctx context.Context, id string, sig unix.Signal) error {
-	return errors.ErrUnsupported
-}
-
-// List returns what the monitor holds.
-func (c *Client) List(ctx context.Context) ([]State, error) { return nil, errors.ErrUnsupported }
-
-// Forget drops an exited container.
-func (c *Client) Forget(ctx context.Context, id string) error { return errors.ErrUnsupported }
 
 // Shutdown ends the monitor and waits until it is gone. While containers live it is refused with EBUSY, unless force: then they are killed.
-func (c *Client) Shutdown(ctx context.Context, force bool) error { return errors.ErrUnsupported }
+func (c *Client) Shutdown(ctx context.Context, force bool) error {
+	m := message{Type: msgShutdown}
+	if force {
+		m.Flags = fForce
+	}
+	if err := c.simple(ctx, m, nil); err != nil && !errors.Is(err, ErrGone) {
+		return fmt.Errorf("shut the monitor down: %w", err)
+	}
+	select {
+	case <-c.exited:
+		return nil
+	case <-c.closing:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -32,7 +32,6 @@ const (
 	msgErr        = 33
 	msgState      = 34
 	msgEventExit  = 35
-	msgEventOom   = 36
 	stateCreating = 1
 	stateCreated  = 2
 	stateRunning  = 3
@@ -68,5 +67,6 @@ type message struct {
 	Id        [72]byte
 	Dropped   uint64
 	SentKinds [4]uint32
-	Reserved  [96]uint8
+	State     uint32
+	Reserved  [92]uint8
 }

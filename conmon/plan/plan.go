@@ -16,6 +16,8 @@ const (
 	NoReg Reg = -1
 	// NumRegs is how many registers there are.
 	NumRegs = nregs
+	// Version is the version of the plan's form and of the socket's protocol.
+	Version = protocolVersion
 	// MaxFiles is how many files can travel with a plan: one message's worth, less the plan, the log, the exit
 	// directory and the OOM counter.
 	MaxFiles = maxFds - 4

@@ -147,7 +147,7 @@ enum cr_op {
  *     | CREATE {id, flags} [plan, log|, exitdir|, oom|, regs...] |   clones the child, runs the plan up to BARRIER
  *     | <------------------------- OK {pid} [pidfd, sent fds...] |   or ERR {step, op, errno}
  *     | START {id} --------------------------------------------> |   the child goes on to EXEC
- *     | <------------------------------------- OK | ERR {step..} |
+ *     | <------------------------------------- OK | ERR {step..} |   ERR: it has exited with 128
  *     | EXEC {id, flags} [plan, stdio fds, regs...] -----------> |   as CREATE without BARRIER; id is the exec's own
  *     | <--------------- OK {pid} [pidfd, pty master, sent fds] |
  *     | <------------------------------ EVENT_EXIT {id, status} |   to every connection that said HELLO with SUBSCRIBE
@@ -171,7 +171,7 @@ struct cr_msg {
 	int32_t err;       /* errno of ERR */
 	int32_t step;      /* index of the failing step; -1: the failure was the monitor's own, `op` says where (CR_AT_*) */
 	int32_t op;
-	int32_t code;      /* exit code, or signal number in SIGNAL */
+	int32_t code;      /* exit code; signal number in SIGNAL */
 	int32_t sig;       /* the signal that ended it, 0: none */
 	uint32_t oom;      /* how often the OOM killer struck in the container's cgroup */
 	uint32_t nfds;     /* fds with this message */
@@ -181,13 +181,14 @@ struct cr_msg {
 	char id[72];       /* container or exec ID, NUL-terminated */
 	uint64_t dropped;  /* STATE: log bytes that could not be written */
 	uint32_t sent_kinds[4]; /* kinds of the fds that steps sent, in order */
-	uint8_t reserved[96];
+	uint32_t state;    /* STATE: CR_STATE_* */
+	uint8_t reserved[92];
 };
 
 enum cr_msg_type {
 	CR_MSG_HELLO = 1, CR_MSG_CREATE, CR_MSG_START, CR_MSG_EXEC, CR_MSG_ATTACH, CR_MSG_RESIZE, CR_MSG_CLOSE_STDIN,
 	CR_MSG_REOPEN_LOG, CR_MSG_SIGNAL, CR_MSG_LIST, CR_MSG_FORGET, CR_MSG_SHUTDOWN,
-	CR_MSG_OK = 32, CR_MSG_ERR, CR_MSG_STATE, CR_MSG_EVENT_EXIT, CR_MSG_EVENT_OOM,
+	CR_MSG_OK = 32, CR_MSG_ERR, CR_MSG_STATE, CR_MSG_EVENT_EXIT,
 };
 
 #define CR_F_SUBSCRIBE 1u   /* HELLO: send events to this connection */
@@ -200,9 +201,10 @@ enum cr_msg_type {
 #define CR_F_EXITDIR 128u   /* CREATE: a directory fd for the exit record comes */
 #define CR_F_OOM 256u       /* CREATE: an fd of memory.events (v2) or memory.oom_control (v1) comes: "oom_kill N" is read at exit */
 #define CR_F_FORCE 512u     /* SHUTDOWN */
+#define CR_F_EXEC 1024u     /* STATE, EVENT_EXIT: it is an exec, not a container */
 /* Order of the fds of CREATE: plan, [log], [exitdir], [oom], registers. Of EXEC: plan, [stdin], [stdout], [stderr], registers.
- * Of the OK answer: pidfd, [pty master, EXEC only], fds of SEND_FD. States in STATE.code: */
-#define CR_F_EXEC 1024u      /* STATE, EVENT_EXIT: it is an exec, not a container */
+ * Of the OK answer to CREATE and EXEC: pidfd, [pty master, EXEC only], fds of SEND_FD. Of a STATE that is not EXITED: pidfd.
+ * Of the OK answer to HELLO: pidfd of the monitor; its pid is in pid, its CR_PROTOCOL_VERSION in code. */
 enum cr_state { CR_STATE_CREATING = 1, CR_STATE_CREATED, CR_STATE_RUNNING, CR_STATE_EXITED };
 /* Where a failure without a step happened (cr_msg.op when step is -1). */
 enum cr_at { CR_AT_REQUEST = 1, CR_AT_PLAN, CR_AT_JOIN, CR_AT_CLONE, CR_AT_IDMAP, CR_AT_CHILD_DIED, CR_AT_MEMORY, CR_AT_UNKNOWN_ID, CR_AT_STATE };

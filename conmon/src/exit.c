@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * From the child's first word to its last: the messages of the sync socket, reaping, the exit record.
+ *
+ *   CREATING --BARRIER--> CREATED --START, FINAL, end of the socket--> RUNNING --reaped--> EXITED --FORGET--> gone
+ *       |                    '--------------------- reaped -----------------------------------^
+ *       '--FAIL or death: an ERR when it is reaped, and gone; an EXEC goes from CREATING to RUNNING, and is gone with its event */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "kernel.h"
+#include "monitor.h"
+
+static void answer_made(struct slot *s)
+{
+	struct cr_msg m;
+	int fds[6], n = 0;
+	slot_describe(s, &m);
+	if (s->owed.type == CR_MSG_START) {
+		answer(&s->owed, &m, NULL, 0);
+		return;
+	}
+	fds[n++] = s->pidfd;
+	if (s->exec && s->console >= 0)
+		fds[n++] = s->console;
+	memcpy(m.sent_kinds, s->kinds, sizeof m.sent_kinds);
+	for (int i = 0; i < s->nsent; i++)
+		fds[n++] = s->sent[i];
+	answer(&s->owed, &m, fds, n);
+	while (--n > 0) /* not the pidfd, which LIST gives again */
+		close(fds[n]);
+	s->nsent = 0;
+	if (s->exec)
+		s->console = -1;
+}
+
+static void keep_fd(struct slot *s, const struct sync_msg *m, int fd)
+{
+	if (m->kind == SYNC_CONSOLE && s->console < 0 && s->exec) {
+		s->console = fd;
+	} else if (m->kind == SYNC_CONSOLE && s->console < 0) {
+		stdio_console(s, fd);
+	} else if (m->kind == SYNC_FD && s->nsent < (int)countof(s->sent)) {
+		s->kinds[s->nsent] = (uint32_t)m->op;
+		s->sent[s->nsent++] = fd;
+	} else {
+		close(fd);
+	}
+}
+
+/* sync_read takes one message; false: there is none now, or the socket has ended. */
+static bool sync_read(struct slot *s)
+{
+	struct sync_msg m;
+	char ctl[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { &m, sizeof m };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof ctl };
+	ssize_t n = recvmsg(s->sync.fd, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&h) : NULL;
+	int fd = -1;
+	if (c && c->cmsg_type == SCM_RIGHTS)
+		memcpy(&fd, CMSG_DATA(c), sizeof fd);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n != sizeof m) { /* the end: close-on-exec, or death */
+		watch_close(&s->sync);
+		if (!s->final || s->fail.err || (s->state == CR_STATE_CREATED && !s->starting))
+			return false; /* reap tells the rest */
+		s->state = CR_STATE_RUNNING;
+		s->started = now_realtime();
+		answer_made(s);
+		return false;
+	}
+	if (fd >= 0)
+		keep_fd(s, &m, fd);
+	if (m.kind == SYNC_FAIL)
+		s->fail = (struct failure){ m.step, m.op, m.err ? m.err : EIO };
+	s->final |= m.kind == SYNC_FINAL;
+	if (m.kind == SYNC_BARRIER && s->state == CR_STATE_CREATING && !s->exec) {
+		s->state = CR_STATE_CREATED;
+		answer_made(s);
+	}
+	return true;
+}
+
+void sync_ready(struct watch *w, uint32_t events)
+{
+	struct slot *s = container(w, struct slot, sync);
+	(void)events;
+	while (s->sync.fd >= 0 && sync_read(s))
+		;
+}
+
+/* read_oom_kills reads "oom_kill N" from memory.events (v2) or memory.oom_control (v1), while the cgroup still exists. */
+static uint32_t read_oom_kills(int fd)
+{
+	char buf[1024];
+	ssize_t n = fd < 0 ? -1 : pread(fd, buf, sizeof buf - 1, 0);
+	if (n <= 0)
+		return 0;
+	buf[n] = 0;
+	for (char *p = buf; (p = strstr(p, "oom_kill ")); p++)
+		if (p == buf || p[-1] == '\n')
+			return (uint32_t)strtoul(p + 9, NULL, 10);
+	return 0;
+}
+
+/* write_record writes the exit record aside and renames it; the fd that is to be synced, or -1. */
+static int write_record(const struct slot *s)
+{
+	const uint64_t fields[5] = { 1, (uint64_t)s->code, (uint64_t)s->sig, s->oom_kills, s->ended };
+	char line[128], *p = line;
+	for (int i = 0; i < 5; i++) {
+		p = put_number(p, fields[i], 1);
+		*p++ = i < 4 ? ' ' : '\n';
+	}
+	int fd = s->exitdir < 0 ? -1 : openat(s->exitdir, "exit.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -1;
+	if (write(fd, line, (size_t)(p - line)) == p - line && renameat(s->exitdir, "exit.tmp", s->exitdir, "exit") == 0)
+		return fd;
+	unlinkat(s->exitdir, "exit.tmp", 0);
+	close(fd);
+	return -1;
+}
+
+/* sync_record makes the record durable in a process of its own: a slow disk must not hold up the other containers' output. */
+static void sync_record(const struct slot *s, int fd)
+{
+	struct k_clone_args a = { .exit_signal = SIGCHLD };
+	if (fd < 0)
+		return;
+	if (syscall(SYS_clone3, &a, sizeof a) == 0) {
+		close_all_but((int[]){ fd, s->exitdir }, 2);
+		fdatasync(fd);
+		fsync(s->exitdir);
+		_exit(0);
+	}
+	close(fd);
+}
+
+static void answer_failed(struct slot *s)
+{
+	if (!s->fail.err)
+		s->fail = (struct failure){ -1, CR_AT_CHILD_DIED, ESRCH };
+	answer_error(&s->owed, s->fail);
+}
+
+static void slot_exited(struct slot *s, const siginfo_t *si)
+{
+	struct cr_msg m;
+	bool heard = false;
+	while (s->sync.fd >= 0 && sync_read(s))
+		;
+	watch_close(&s->sync);
+	s->sig = si->si_code == CLD_EXITED ? 0 : si->si_status;
+	s->code = s->sig ? 128 + s->sig : si->si_status;
+	s->ended = now_realtime();
+	s->oom_kills = read_oom_kills(s->oom);
+	if (s->state == CR_STATE_CREATING) {
+		answer_failed(s);
+		slot_free(s);
+		return;
+	}
+	s->state = CR_STATE_EXITED;
+	if (s->owed.type)
+		answer_failed(s);
+	if (s->pidfd >= 0)
+		close(s->pidfd);
+	s->pidfd = -1;
+	stdio_drain(s);
+	int record = write_record(s);
+	slot_describe(s, &m);
+	m.type = CR_MSG_EVENT_EXIT;
+	announce(&m);
+	sync_record(s, record);
+	for (struct conn *c = srv.conns; c; c = c->next)
+		heard |= c->subscribed && !c->dead;
+	if (s->exec && heard)
+		slot_free(s);
+}
+
+void reap(void)
+{
+	for (;;) {
+		siginfo_t si = { 0 };
+		struct slot *s = srv.slots;
+		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG) < 0 || si.si_pid == 0)
+			return;
+		while (s && (s->pid != si.si_pid || s->state == CR_STATE_EXITED))
+			s = s->next;
+		if (s) /* else an orphan that we adopted, or a helper of ours */
+			slot_exited(s, &si);
+	}
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * crisp-conmon: the executor and monitor of a pod (a listening socket at fd 3), or, called "pause", the pod's first process. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "kernel.h"
+#include "monitor.h"
+
+struct server srv = { .pidns = -1 };
+
+/* pause_main holds the pod's namespaces and, as pid 1, reaps: the kernel does it for a parent that ignores SIGCHLD. */
+static int pause_main(void)
+{
+	sigset_t set;
+	int sig;
+	prctl(PR_SET_NAME, "pause");
+	signal(SIGCHLD, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL); /* blocked, they reach even a pid 1 */
+	while (sigwait(&set, &sig) != 0)
+		;
+	return 0;
+}
+
+static void signals_ready(struct watch *w, uint32_t events)
+{
+	struct signalfd_siginfo si;
+	(void)events;
+	if (read(w->fd, &si, sizeof si) != sizeof si)
+		return;
+	if (si.ssi_signo == SIGCHLD)
+		reap();
+	else
+		srv.leave = true; /* SIGTERM, as from a machine that shuts down: go when the containers have gone */
+}
+
+static void init_signals(void)
+{
+	sigset_t set;
+	for (int i = 1; i <= 64; i++)
+		signal(i, i == SIGPIPE || i == SIGHUP ? SIG_IGN : SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	watch_init(&srv.signals, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), signals_ready);
+	watch_on(&srv.signals, EPOLLIN);
+}
+
+/* init_oom asks that the OOM killer takes anything else first: the monitor has every container's exit to tell. */
+static void init_oom(void)
+{
+	char text[16] = "";
+	int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return;
+	srv.oom_adj = srv.oom_adj_parent = atoi(text);
+	if (write_file("/proc/self/oom_score_adj", "-999", 4) == 0) /* EACCES without CAP_SYS_RESOURCE */
+		srv.oom_adj = -999;
+}
+
+static int monitor_main(void)
+{
+	int listening = 0, type = 0;
+	socklen_t len = sizeof(int);
+	if (getsockopt(3, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 || getsockopt(3, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+	    !listening || type != SOCK_SEQPACKET) {
+		static const char usage[] = "usage: crisp-conmon  (a listening SOCK_SEQPACKET socket at fd 3)\n       crisp-conmon pause\n";
+		(void)!write(2, usage, sizeof usage - 1);
+		return 64;
+	}
+	for (int fd; (fd = open("/dev/null", O_RDWR)) >= 0 && (fd < 3 || close(fd));)
+		; /* 0 to 2 are open, or are /dev/null now */
+	syscall(SYS_close_range, 4, ~0u, 0);
+	fcntl(3, F_SETFD, FD_CLOEXEC);
+	fcntl(3, F_SETFL, O_NONBLOCK);
+	prctl(PR_SET_NAME, "crisp-conmon");
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* what joins a container's namespaces with our fds is nobody's to trace (CVE-2016-9962) */
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	umask(0); /* modes are the plan's */
+	loop_init();
+	init_signals();
+	init_oom();
+	server_init(3);
+	srv.nobody = now_monotonic() + NOBODY_NS;
+	for (int64_t next = 0; !srv.leave || anything_runs();) {
+		int64_t deadline = srv.nobody;
+		if (srv.sweep || next)
+			next = attach_sweep();
+		if (next && (!deadline || next < deadline))
+			deadline = next;
+		loop_step(deadline);
+		if (srv.nobody && now_monotonic() >= srv.nobody)
+			srv.leave = true;
+	}
+	if (srv.shutdown.type)
+		answer(&srv.shutdown, &(struct cr_msg){ 0 }, NULL, 0);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 0 ? strrchr(argv[0], '/') : NULL;
+	name = name ? name + 1 : argc > 0 ? argv[0] : "";
+	if (!strcmp(name, "pause") || (argc > 1 && !strcmp(argv[1], "pause")))
+		return pause_main();
+	return monitor_main();
+}

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The daemon's side: connections, requests, answers, events. Nothing here ever waits for a peer: a connection that does not take an answer
+ * is closed, and its owner connects again and asks LIST. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "kernel.h"
+#include "monitor.h"
+
+struct request {
+	const struct cr_msg *m;
+	struct conn *conn;
+	int *fds; /* those still to be closed; -1 where taken */
+	int nfds;
+};
+
+/* ---- answers ---- */
+static void send_msg(struct conn *c, struct cr_msg *m, const int *fds, int nfds)
+{
+	char ctl[CMSG_SPACE(sizeof(int) * 8)];
+	struct iovec iov = { m, sizeof *m };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
+	if (!c || c->dead)
+		return;
+	m->nfds = (uint32_t)nfds;
+	if (nfds > 0) {
+		h.msg_control = ctl;
+		h.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)nfds);
+		struct cmsghdr *cm = CMSG_FIRSTHDR(&h);
+		cm->cmsg_level = SOL_SOCKET;
+		cm->cmsg_type = SCM_RIGHTS;
+		cm->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)nfds);
+		memcpy(CMSG_DATA(cm), fds, sizeof(int) * (size_t)nfds);
+	}
+	if (sendmsg(c->w.fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof *m) {
+		c->dead = true; /* closed by its own handler, which epoll calls for the hang-up */
+		shutdown(c->w.fd, SHUT_RDWR);
+	}
+}
+
+void answer(struct ticket *t, struct cr_msg *m, const int *fds, int nfds)
+{
+	m->type = CR_MSG_OK;
+	m->seq = t->seq;
+	send_msg(t->conn, m, fds, nfds);
+	*t = (struct ticket){ 0 };
+}
+
+void answer_error(struct ticket *t, struct failure f)
+{
+	struct cr_msg m = { .type = CR_MSG_ERR, .seq = t->seq, .step = f.step, .op = f.op, .err = f.err };
+	send_msg(t->conn, &m, NULL, 0);
+	*t = (struct ticket){ 0 };
+}
+
+void announce(struct cr_msg *m)
+{
+	m->seq = 0;
+	for (struct conn *c = srv.conns; c; c = c->next)
+		if (c->subscribed)
+			send_msg(c, m, NULL, 0);
+}
+
+static int fail(const struct request *r, int at, int err)
+{
+	struct ticket t = { r->conn, r->m->seq, r->m->type };
+	answer_error(&t, (struct failure){ -1, at, err });
+	return -1;
+}
+
+static void ok(const struct request *r)
+{
+	struct ticket t = { r->conn, r->m->seq, r->m->type };
+	answer(&t, &(struct cr_msg){ 0 }, NULL, 0);
+}
+
+/* ---- slots ---- */
+void slot_describe(const struct slot *s, struct cr_msg *m)
+{
+	*m = (struct cr_msg){
+		.type = CR_MSG_STATE, .flags = (s->exec ? CR_F_EXEC : 0) | (s->tty ? CR_F_TTY : 0), .pid = s->pid, .state = (uint32_t)s->state,
+		.code = s->code, .sig = s->sig, .oom = s->oom_kills, .started = s->started, .time = s->ended, .dropped = s->dropped,
+	};
+	memcpy(m->id, s->id, sizeof m->id);
+}
+
+static struct slot *slot_find(const char *id)
+{
+	struct slot *s = srv.slots;
+	while (s && strcmp(s->id, id))
+		s = s->next;
+	return s;
+}
+
+bool anything_runs(void)
+{
+	for (struct slot *s = srv.slots; s; s = s->next)
+		if (s->state != CR_STATE_EXITED)
+			return true;
+	return false;
+}
+
+static struct slot *slot_new(const struct request *r)
+{
+	struct slot *s = map_take(sizeof *s);
+	if (!s)
+		return NULL;
+	memcpy(s->id, r->m->id, sizeof s->id);
+	s->exec = r->m->type == CR_MSG_EXEC;
+	s->tty = r->m->flags & CR_F_TTY;
+	s->stdin_once = r->m->flags & CR_F_STDIN_ONCE;
+	s->state = CR_STATE_CREATING;
+	s->pidfd = s->log = s->exitdir = s->oom = s->console = s->sync.fd = s->in.w.fd = s->out[0].w.fd = s->out[1].w.fd = -1;
+	s->owed = (struct ticket){ r->conn, r->m->seq, r->m->type };
+	s->next = srv.slots;
+	srv.slots = s;
+	return s;
+}
+
+void slot_free(struct slot *s)
+{
+	struct slot **p = &srv.slots;
+	while (*p != s)
+		p = &(*p)->next;
+	*p = s->next;
+	stdio_close(s);
+	watch_close(&s->sync);
+	for (int i = 0; i < s->nsent; i++)
+		close(s->sent[i]);
+	const int fds[] = { s->pidfd, s->log, s->exitdir, s->oom, s->console };
+	for (size_t i = 0; i < countof(fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	map_give(s, sizeof *s);
+}
+
+/* ---- requests ---- */
+static int take(struct request *r, int *at) /* the next fd of the message */
+{
+	int fd = r->fds[*at];
+	r->fds[(*at)++] = -1;
+	return fd;
+}
+
+static int make(struct request *r) /* CREATE and EXEC */
+{
+	const uint32_t flags = r->m->flags;
+	const bool exec = r->m->type == CR_MSG_EXEC;
+	struct plan plan;
+	struct child c = { .plan = &plan, .stdio = { -1, -1, -1 } };
+	struct failure f = { -1, CR_AT_MEMORY, 0 };
+	int at = 1, made[3] = { -1, -1, -1 };
+	if (slot_find(r->m->id))
+		return fail(r, CR_AT_STATE, EEXIST);
+	int err = plan_map(&plan, r->fds[0]);
+	if (err)
+		return fail(r, CR_AT_PLAN, err);
+	struct slot *s = slot_new(r);
+	if (!s) {
+		plan_unmap(&plan);
+		return fail(r, CR_AT_MEMORY, ENOMEM);
+	}
+	if (exec) {
+		for (int i = 0; i < 3; i++)
+			if (flags & (const uint32_t[]){ CR_F_STDIN, CR_F_STDOUT, CR_F_STDERR }[i])
+				c.stdio[i] = r->fds[at++];
+	} else {
+		s->log = flags & CR_F_LOG ? take(r, &at) : -1;
+		s->exitdir = flags & CR_F_EXITDIR ? take(r, &at) : -1;
+		s->oom = flags & CR_F_OOM ? take(r, &at) : -1;
+		f.err = stdio_open(s, &plan, flags, made);
+		memcpy(c.stdio, made, sizeof made);
+	}
+	c.files = r->fds + at;
+	if (!f.err && ((uint32_t)(r->nfds - at) != plan.head->nfds || plan.pty != s->tty))
+		f = (struct failure){ -1, CR_AT_PLAN, EINVAL };
+	if (!f.err && spawn(s, &c, &f) == 0)
+		f.err = 0;
+	for (int i = 0; i < 3; i++)
+		if (made[i] >= 0)
+			close(made[i]);
+	plan_unmap(&plan);
+	if (f.err) {
+		answer_error(&s->owed, f);
+		slot_free(s);
+	}
+	return 0;
+}
+
+static int start(struct request *r, struct slot *s)
+{
+	if (s->state != CR_STATE_CREATED || s->starting)
+		return fail(r, CR_AT_STATE, EBUSY);
+	s->starting = true;
+	s->owed = (struct ticket){ r->conn, r->m->seq, r->m->type };
+	(void)!write(s->sync.fd, "", 1); /* if the child is dead, reap answers */
+	return 0;
+}
+
+static int list(struct request *r)
+{
+	struct cr_msg m;
+	for (struct slot *s = srv.slots; s; s = s->next) {
+		slot_describe(s, &m);
+		m.seq = r->m->seq;
+		send_msg(r->conn, &m, &s->pidfd, s->pidfd >= 0);
+	}
+	ok(r);
+	return 0;
+}
+
+static int shut_down(struct request *r)
+{
+	if (anything_runs() && !(r->m->flags & CR_F_FORCE))
+		return fail(r, CR_AT_STATE, EBUSY);
+	for (struct slot *s = srv.slots; s; s = s->next)
+		if (s->state != CR_STATE_EXITED)
+			kill(s->pid, SIGKILL);
+	srv.shutdown = (struct ticket){ r->conn, r->m->seq, r->m->type };
+	srv.leave = true; /* the loop answers when all are reaped */
+	return 0;
+}
+
+static int hello(struct request *r)
+{
+	struct ticket t = { r->conn, r->m->seq, r->m->type };
+	struct cr_msg m = { .pid = getpid(), .code = CR_PROTOCOL_VERSION };
+	int self = (int)syscall(SYS_pidfd_open, getpid(), K_PIDFD_NONBLOCK);
+	r->conn->subscribed = r->m->flags & CR_F_SUBSCRIBE;
+	answer(&t, &m, &self, self >= 0);
+	if (self >= 0)
+		close(self);
+	return 0;
+}
+
+/* of_slot serves the requests about one container or exec. */
+static int of_slot(struct request *r, struct slot *s)
+{
+	struct winsize size = { .ws_row = r->m->rows, .ws_col = r->m->cols };
+	const bool exited = s->state == CR_STATE_EXITED;
+	int err = 0, at = 0;
+	switch (r->m->type) {
+	case CR_MSG_START: return start(r, s);
+	case CR_MSG_SIGNAL: err = exited ? ESRCH : kill(s->pid, r->m->code) < 0 ? errno : 0; break;
+	case CR_MSG_RESIZE: err = s->console < 0 ? ENOTTY : ioctl(s->console, TIOCSWINSZ, &size) < 0 ? errno : 0; break;
+	case CR_MSG_CLOSE_STDIN: stdin_close(s); break;
+	case CR_MSG_ATTACH: err = exited || s->exec ? ESRCH : attach(s, r->m->flags, r->fds); break;
+	case CR_MSG_REOPEN_LOG:
+		if (s->log < 0) /* nothing more will be written */
+			return fail(r, CR_AT_STATE, ESRCH);
+		close(s->log);
+		s->log = take(r, &at);
+		break;
+	case CR_MSG_FORGET:
+		if (!exited)
+			return fail(r, CR_AT_STATE, EBUSY);
+		slot_free(s);
+	}
+	if (err)
+		return fail(r, CR_AT_STATE, err);
+	ok(r);
+	return 0;
+}
+
+static void serve(struct request *r)
+{
+	struct slot *s;
+	switch (r->m->type) {
+	case CR_MSG_HELLO: hello(r); break;
+	case CR_MSG_CREATE: case CR_MSG_EXEC: make(r); break;
+	case CR_MSG_LIST: list(r); break;
+	case CR_MSG_SHUTDOWN: shut_down(r); break;
+	default:
+		if ((s = slot_find(r->m->id)))
+			of_slot(r, s);
+		else
+			fail(r, CR_AT_UNKNOWN_ID, ENOENT);
+	}
+}
+
+int msg_check(const struct cr_msg *m, size_t size, uint32_t nfds)
+{
+	static const uint32_t brings[][2] = { /* an fd for each of these flags */
+		{ CR_MSG_CREATE, CR_F_LOG | CR_F_EXITDIR | CR_F_OOM }, { CR_MSG_EXEC, CR_F_STDIN | CR_F_STDOUT | CR_F_STDERR },
+		{ CR_MSG_ATTACH, CR_F_STDIN | CR_F_STDOUT | CR_F_STDERR },
+	};
+	if (size != sizeof *m || m->type < CR_MSG_HELLO || m->type > CR_MSG_SHUTDOWN || m->nfds != nfds || nfds > CR_MAX_FDS)
+		return EPROTO;
+	if (!memchr(m->id, 0, sizeof m->id))
+		return EPROTO;
+	if (!m->id[0] && m->type != CR_MSG_HELLO && m->type != CR_MSG_LIST && m->type != CR_MSG_SHUTDOWN)
+		return EINVAL;
+	uint32_t need = m->type == CR_MSG_CREATE || m->type == CR_MSG_EXEC || m->type == CR_MSG_REOPEN_LOG;
+	for (size_t i = 0; i < countof(brings); i++)
+		if (brings[i][0] == m->type)
+			need += (uint32_t)__builtin_popcount(m->flags & brings[i][1]);
+	bool more = m->type == CR_MSG_CREATE || m->type == CR_MSG_EXEC; /* registers */
+	return nfds < need || (nfds > need && !more) ? EINVAL : 0;
+}
+
+/* ---- connections ---- */
+static void conn_close(struct conn *c)
+{
+	struct conn **p = &srv.conns;
+	while (*p != c)
+		p = &(*p)->next;
+	*p = c->next;
+	for (struct slot *s = srv.slots; s; s = s->next)
+		if (s->owed.conn == c)
+			s->owed.conn = NULL;
+	if (srv.shutdown.conn == c)
+		srv.shutdown.conn = NULL;
+	watch_close(&c->w);
+	map_give(c, sizeof *c);
+	if (!srv.conns && !srv.slots)
+		srv.leave = true; /* nothing to hold, and nobody who could ask for anything */
+}
+
+static void conn_ready(struct watch *w, uint32_t events)
+{
+	struct conn *c = container(w, struct conn, w);
+	struct cr_msg m;
+	struct iovec iov = { &m, sizeof m };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = scratch->ctl, .msg_controllen = sizeof scratch->ctl };
+	struct request r = { .m = &m, .conn = c };
+	(void)events;
+	srv.trim = true;
+	ssize_t n = recvmsg(w->fd, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0 || c->dead) {
+		conn_close(c);
+		return;
+	}
+	struct cmsghdr *cm = CMSG_FIRSTHDR(&h);
+	if (cm && cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS) {
+		r.fds = (int *)(void *)CMSG_DATA(cm);
+		r.nfds = (int)((cm->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+	}
+	int err = h.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? EMSGSIZE : msg_check(&m, (size_t)n, (uint32_t)r.nfds);
+	if (err) {
+		m.seq = (size_t)n >= offsetof(struct cr_msg, flags) ? m.seq : 0;
+		fail(&r, CR_AT_REQUEST, err);
+	} else {
+		serve(&r);
+	}
+	for (int i = 0; i < r.nfds; i++)
+		if (r.fds[i] >= 0)
+			close(r.fds[i]);
+}
+
+static void listener_ready(struct watch *w, uint32_t events)
+{
+	struct ucred peer;
+	socklen_t len = sizeof peer;
+	struct conn *c;
+	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	(void)events;
+	if (fd < 0)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.uid != geteuid() || !(c = map_take(sizeof *c))) {
+		close(fd);
+		return;
+	}
+	srv.nobody = 0;
+	c->next = srv.conns;
+	srv.conns = c;
+	watch_init(&c->w, fd, conn_ready);
+	watch_on(&c->w, EPOLLIN);
+}
+
+void server_init(int listener)
+{
+	watch_init(&srv.listener, listener, listener_ready);
+	watch_on(&srv.listener, EPOLLIN);
+}

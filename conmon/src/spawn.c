@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Making a child: clone3 into namespaces and cgroup, the joins that must come before it, the id maps, the sync socket.
+ *
+ *   monitor                          intermediate (only to join a user namespace)      child
+ *     | clone ------------------------> |
+ *     |                                 | setns user, setns pid
+ *     |                                 | clone3(CLONE_PARENT) ----------------------> | waits
+ *     | <------------------- SYNC_PID - | exits
+ *     | id maps, oom_score_adj                                                         |
+ *     | go -------------------------------------------------------------------------> | runs the plan
+ *
+ * Without a user namespace to join there is no intermediate, and without a reason to wait the child does not. A PID namespace
+ * alone is joined by the monitor itself, around the clone: setns(CLONE_NEWPID) is only about children.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include "kernel.h"
+#include "monitor.h"
+
+static pid_t clone_child(const struct child *c, int *pidfd, int exit_signal, uint64_t more)
+{
+	const struct cr_plan *h = c->plan->head;
+	struct k_clone_args a = {
+		.flags = K_CLONE_PIDFD | K_CLONE_CLEAR_SIGHAND | h->clone_flags | more,
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.exit_signal = (uint64_t)exit_signal,
+	};
+	if (h->cgroup_fd >= 0) {
+		a.flags |= K_CLONE_INTO_CGROUP;
+		a.cgroup = (uint64_t)c->files[h->cgroup_fd];
+	}
+	pid_t pid = (pid_t)syscall(SYS_clone3, &a, sizeof a);
+	if (pid == 0)
+		run_plan(c);
+	return pid;
+}
+
+/* intermediate runs in a process of its own: it joins, makes the child for its parent, tells the child's pid, and ends. */
+static _Noreturn void intermediate(const struct child *c)
+{
+	const struct cr_plan *h = c->plan->head;
+	struct sync_msg m = { .kind = SYNC_PID, .op = CR_AT_JOIN };
+	int pidfd;
+	/* PID first: afterwards we may lack the right to a PID namespace that the user namespace does not own. */
+	if ((h->join_pid >= 0 && setns(c->files[h->join_pid], K_CLONE_NEWPID) < 0) || setns(c->files[h->join_user], K_CLONE_NEWUSER) < 0) {
+		m.err = errno;
+	} else {
+		m.op = CR_AT_CLONE;
+		m.step = clone_child(c, &pidfd, 0, K_CLONE_PARENT);
+		m.err = m.step < 0 ? errno : 0;
+	}
+	send_sync(c->sync, m, -1);
+	_exit(0);
+}
+
+static pid_t clone_by_intermediate(const struct child *c, int sync, int *pidfd, struct failure *f)
+{
+	struct k_clone_args a = { .flags = K_CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD };
+	struct timeval patience = { .tv_sec = 10 };
+	struct sync_msg m = { 0 };
+	*f = (struct failure){ -1, CR_AT_JOIN, 0 };
+	pid_t pid = (pid_t)syscall(SYS_clone3, &a, sizeof a);
+	if (pid == 0)
+		intermediate(c);
+	if (pid < 0) {
+		f->err = errno;
+		return -1;
+	}
+	setsockopt(sync, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	ssize_t n = recv(sync, &m, sizeof m, 0);
+	if (n != sizeof m || m.kind != SYNC_PID) {
+		kill(pid, SIGKILL);
+		m = (struct sync_msg){ .op = CR_AT_JOIN, .err = ESRCH };
+	}
+	waitpid(pid, NULL, 0);
+	f->op = m.op;
+	f->err = m.err;
+	if (m.err)
+		return -1;
+	*pidfd = (int)syscall(SYS_pidfd_open, m.step, 0); /* our child, not reaped: the pid is still its own */
+	if (*pidfd >= 0)
+		return m.step;
+	f->err = errno;
+	kill(m.step, SIGKILL);
+	return -1;
+}
+
+static pid_t clone_directly(const struct child *c, int *pidfd, struct failure *f)
+{
+	const struct cr_plan *h = c->plan->head;
+	*f = (struct failure){ -1, CR_AT_JOIN, 0 };
+	if (h->join_pid >= 0) {
+		if (srv.pidns < 0)
+			srv.pidns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+		if (srv.pidns < 0 || setns(c->files[h->join_pid], K_CLONE_NEWPID) < 0) {
+			f->err = errno;
+			return -1;
+		}
+	}
+	pid_t pid = clone_child(c, pidfd, SIGCHLD, 0);
+	if (pid < 0)
+		*f = (struct failure){ -1, CR_AT_CLONE, errno };
+	if (h->join_pid >= 0 && setns(srv.pidns, K_CLONE_NEWPID) < 0)
+		_exit(71); /* the next child would be born in a foreign namespace */
+	return pid;
+}
+
+int write_file(const char *path, const char *text, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	ssize_t n = write(fd, text, len);
+	int err = n < 0 ? errno : EIO;
+	close(fd);
+	errno = err;
+	return n == (ssize_t)len ? 0 : -1;
+}
+
+static int write_proc(pid_t pid, const char *name, const char *text)
+{
+	char path[64] = "/proc/";
+	char *p = put_number(path + 6, (uint64_t)pid, 1);
+	*p++ = '/';
+	strcpy(p, name);
+	return write_file(path, text, strlen(text));
+}
+
+static int prepare(pid_t pid, const struct child *c, struct failure *f)
+{
+	const struct cr_plan *h = c->plan->head;
+	char text[16] = "-";
+	const char *uids = plan_str(c->plan, h->uid_map), *gids = plan_str(c->plan, h->gid_map);
+	*put_number(text + (c->adj < 0), (uint64_t)(c->adj < 0 ? -c->adj : c->adj), 1) = 0;
+	if (c->adj != srv.oom_adj)
+		write_proc(pid, "oom_score_adj", text); /* lowering it may be forbidden: it stays as it is */
+	if ((uids && write_proc(pid, "uid_map", uids) < 0) || (gids && write_proc(pid, "gid_map", gids) < 0)) {
+		*f = (struct failure){ -1, CR_AT_IDMAP, errno };
+		return -1;
+	}
+	return 0;
+}
+
+int spawn(struct slot *s, struct child *c, struct failure *f)
+{
+	const struct cr_plan *h = c->plan->head;
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		*f = (struct failure){ -1, CR_AT_CLONE, errno };
+		return -1;
+	}
+	bool foreign = h->join_user >= 0 || (h->clone_flags & K_CLONE_NEWUSER);
+	c->adj = h->flags & CR_PLAN_OOM_ADJ ? h->oom_adj : srv.oom_adj_parent;
+	c->set_adj = c->adj != srv.oom_adj && !foreign; /* the child writes its own: saves a wait */
+	c->wait = foreign;
+	c->sync = pair[1];
+	s->pid = h->join_user >= 0 ? clone_by_intermediate(c, pair[0], &s->pidfd, f) : clone_directly(c, &s->pidfd, f);
+	close(pair[1]);
+	if (s->pid < 0) {
+		close(pair[0]);
+		return -1;
+	}
+	if (c->wait && (prepare(s->pid, c, f) < 0 || write(pair[0], "", 1) != 1)) {
+		kill(s->pid, SIGKILL); /* reaped by the loop */
+		close(pair[0]);
+		return -1;
+	}
+	watch_init(&s->sync, pair[0], sync_ready);
+	watch_on(&s->sync, EPOLLIN);
+	return 0;
+}

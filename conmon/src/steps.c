@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The executor: what the child does between its clone and its exec. It decides nothing; it carries out the steps of a validated
+ * plan in their order. Steps that are one system call stand in a table, the others in a function each. A failure is reported to the
+ * monitor as (step, op, errno), and the child ends with 128. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include "kernel.h"
+#include "monitor.h"
+
+struct run {
+	const struct child *child;
+	const struct plan *plan;
+	int sync;
+	bool final, masked; /* SYNC_FINAL was sent; there was a UMASK */
+	int reg[CR_NREGS];
+};
+
+int send_sync(int sock, struct sync_msg m, int fd)
+{
+	if (fd < 0) /* write: what the narrowest seccomp profile still allows */
+		return write(sock, &m, sizeof m) == sizeof m ? 0 : -1;
+	char ctl[CMSG_SPACE(sizeof fd)] = { 0 };
+	struct iovec iov = { &m, sizeof m };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof ctl };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof fd);
+	memcpy(CMSG_DATA(c), &fd, sizeof fd);
+	return sendmsg(sock, &h, 0) == sizeof m ? 0 : -1;
+}
+
+/* ---- one system call: the table says where each argument comes from ---- */
+enum arg {
+	ZERO, ONE, F, G, S, T, U, A, B, C, D, L, /* the step's fields; F and G without a register: AT_FDCWD */
+	S_OR_EMPTY, A_CLOEXEC, EMPTY, MOVE_FLAGS, AUX, EMPTY_PATH,
+};
+static const struct { uint16_t nr; uint8_t arg[6]; } plain[CR_OP_MAX] = {
+	[CR_OP_SETNS] = { SYS_setns, { F, A } },
+	[CR_OP_UNSHARE] = { SYS_unshare, { A } },
+	[CR_OP_MOUNT] = { SYS_mount, { S, T, U, A, ZERO } },
+	[CR_OP_UMOUNT] = { SYS_umount2, { S, A } },
+	[CR_OP_FSOPEN] = { SYS_fsopen, { S, ONE } },
+	[CR_OP_FSCONFIG] = { SYS_fsconfig, { F, A, S, T, AUX } },
+	[CR_OP_FSMOUNT] = { SYS_fsmount, { F, ONE, A } },
+	[CR_OP_OPEN_TREE] = { SYS_open_tree, { F, S_OR_EMPTY, A_CLOEXEC } },
+	[CR_OP_MOVE_MOUNT] = { SYS_move_mount, { F, EMPTY, G, S_OR_EMPTY, MOVE_FLAGS } },
+	[CR_OP_MKDIRAT] = { SYS_mkdirat, { F, S, A } },
+	[CR_OP_MKNODAT] = { SYS_mknodat, { F, S, A, B } },
+	[CR_OP_SYMLINKAT] = { SYS_symlinkat, { T, F, S } },
+	[CR_OP_FCHOWNAT] = { SYS_fchownat, { F, S_OR_EMPTY, A, B, EMPTY_PATH } },
+	[CR_OP_FCHDIR] = { SYS_fchdir, { F } },
+	[CR_OP_CHDIR] = { SYS_chdir, { S } },
+	[CR_OP_CHROOT] = { SYS_chroot, { S } },
+	[CR_OP_PIVOT_ROOT] = { SYS_pivot_root, { S, T } },
+	[CR_OP_SETHOSTNAME] = { SYS_sethostname, { S, L } },
+	[CR_OP_SETDOMAINNAME] = { SYS_setdomainname, { S, L } },
+	[CR_OP_PRCTL] = { SYS_prctl, { A, B, C, D, ZERO } },
+	[CR_OP_SETSID] = { SYS_setsid, { ZERO } },
+	[CR_OP_SETRESUID] = { SYS_setresuid, { A, B, C } },
+	[CR_OP_SETRESGID] = { SYS_setresgid, { A, B, C } },
+	[CR_OP_SETGROUPS] = { SYS_setgroups, { L, S } },
+	[CR_OP_KEYRING] = { SYS_keyctl, { ONE, S } }, /* KEYCTL_JOIN_SESSION_KEYRING */
+	[CR_OP_PERSONALITY] = { SYS_personality, { A } },
+	[CR_OP_SCHED_SETATTR] = { SYS_sched_setattr, { ZERO, S, ZERO } },
+	[CR_OP_IOPRIO_SET] = { SYS_ioprio_set, { ONE, ZERO, A } }, /* IOPRIO_WHO_PROCESS */
+	[CR_OP_SCHED_SETAFFINITY] = { SYS_sched_setaffinity, { ZERO, L, S } },
+};
+
+static int fd_of(const struct run *r, int16_t reg) { return reg < 0 ? AT_FDCWD : r->reg[reg]; }
+
+static long value(const struct run *r, const struct cr_step *s, enum arg arg)
+{
+	const char *str = plan_str(r->plan, s->str[arg >= S && arg <= U ? arg - S : 0]);
+	switch (arg) {
+	case ZERO: return 0;
+	case ONE: return 1;
+	case F: return fd_of(r, s->fd[0]);
+	case G: return fd_of(r, s->fd[1]);
+	case S: case T: case U: return (long)str;
+	case A: case B: case C: case D: return (long)s->arg[arg - A];
+	case L: return s->len;
+	case S_OR_EMPTY: return (long)(str ? str : "");
+	case A_CLOEXEC: return (long)s->arg[0] | O_CLOEXEC;
+	case EMPTY: return (long)"";
+	case MOVE_FLAGS: return (long)s->arg[0] | K_MOVE_MOUNT_F_EMPTY_PATH | (str ? 0 : K_MOVE_MOUNT_T_EMPTY_PATH);
+	case AUX: return s->fd[1] < 0 ? (long)s->arg[1] : r->reg[s->fd[1]];
+	case EMPTY_PATH: return AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
+	}
+	return 0;
+}
+
+static int step_plain(const struct run *r, const struct cr_step *s)
+{
+	long v[6];
+	for (int i = 0; i < 6; i++)
+		v[i] = value(r, s, plain[s->op].arg[i]);
+	return (int)syscall(plain[s->op].nr, v[0], v[1], v[2], v[3], v[4], v[5]);
+}
+
+/* ---- files ---- */
+static int openat2(int dir, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve)
+{
+	struct k_open_how how = { flags | O_CLOEXEC, mode, resolve };
+	int fd, tries = 0;
+	do /* EAGAIN: something was renamed meanwhile, and the kernel cannot be sure that ".." stayed below */
+		fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+	while (fd < 0 && errno == EAGAIN && tries++ < 64);
+	return fd;
+}
+
+struct make { mode_t mode; bool file; uint32_t uid, gid; }; /* what is made where it is missing; uid -1: left as it is */
+
+/* make_one makes the component name in dir. */
+static int make_one(int dir, const char *name, const struct make *m, bool file)
+{
+	int rc = file ? mknodat(dir, name, S_IFREG | (m->mode & 07777), 0) : mkdirat(dir, name, m->mode & 07777);
+	if (rc == 0 && m->uid != (uint32_t)-1)
+		rc = fchownat(dir, name, m->uid, m->gid, AT_SYMLINK_NOFOLLOW);
+	return rc;
+}
+
+/* open_made opens (O_PATH) path below root as a process chrooted there would see it, and makes what is missing on the way; also the
+ * targets of dangling symlinks, as an image with /var/run -> /run but without /run needs. The kernel resolves every time from root. */
+static int open_made(int root, const char *path, const struct make *m)
+{
+	char buf[PATH_MAX], link[PATH_MAX];
+	size_t len = strlen(path);
+	if (len >= sizeof buf)
+		return errno = ENAMETOOLONG, -1;
+	memcpy(buf, path, len + 1);
+	for (int tries = 0; tries < PATH_MAX; tries++) {
+		size_t cut = len = strlen(buf);
+		int dir;
+		while (len > 0 && buf[len - 1] == '/')
+			buf[cut = --len] = 0;
+		for (;;) { /* the longest part that exists */
+			char c = buf[cut];
+			buf[cut] = 0;
+			dir = openat2(root, cut ? buf : ".", O_PATH, 0, K_RESOLVE_IN_ROOT);
+			buf[cut] = c;
+			if (dir >= 0 || errno != ENOENT || cut == 0)
+				break;
+			while (cut > 0 && buf[cut - 1] != '/')
+				cut--;
+			while (cut > 0 && buf[cut - 1] == '/')
+				cut--;
+		}
+		if (dir < 0 || cut == len)
+			return dir;
+		size_t from = cut, to;
+		while (buf[from] == '/')
+			from++;
+		for (to = from; buf[to] && buf[to] != '/'; to++)
+			;
+		char c = buf[to], *name = buf + from;
+		buf[to] = 0;
+		ssize_t n = -1;
+		int rc = make_one(dir, name, m, m->file && to == len);
+		int err = errno;
+		if (rc < 0 && err == EEXIST) /* a dangling symlink, or somebody was faster */
+			n = readlinkat(dir, name, link, sizeof link - 1);
+		close(dir);
+		buf[to] = c;
+		if (rc < 0 && err != EEXIST)
+			return errno = err, -1;
+		if (n > 0) { /* go on with its target, seen from where it lies */
+			size_t head = link[0] == '/' ? 0 : from, rest = len - to;
+			if (head + (size_t)n + rest >= sizeof buf)
+				return errno = ENAMETOOLONG, -1;
+			memmove(buf + head + n, buf + to, rest + 1);
+			memcpy(buf + head, link, (size_t)n);
+		}
+	}
+	return errno = ELOOP, -1;
+}
+
+static int step_mkpoint(const struct run *r, const struct cr_step *s)
+{
+	struct make m = { .mode = (mode_t)s->arg[1], .file = s->arg[0] == 1, .uid = (uint32_t)-1 };
+	if (s->arg[0] == 2) {
+		struct stat st;
+		if (fstat(fd_of(r, s->fd[1]), &st) < 0)
+			return -1;
+		m.file = !S_ISDIR(st.st_mode);
+	}
+	return open_made(fd_of(r, s->fd[0]), plan_str(r->plan, s->str[0]), &m);
+}
+
+static int step_mkpath(const struct run *r, const struct cr_step *s)
+{
+	struct make m = { .mode = (mode_t)s->arg[0], .uid = (uint32_t)s->arg[1], .gid = (uint32_t)s->arg[2] };
+	int fd = open_made(fd_of(r, s->fd[0]), plan_str(r->plan, s->str[0]), &m);
+	if (fd >= 0 && s->out < 0)
+		return close(fd);
+	return fd;
+}
+
+static int step_write(const struct run *r, const struct cr_step *s)
+{
+	int dir = fd_of(r, s->fd[0]), fd = dir;
+	const char *path = plan_str(r->plan, s->str[0]);
+	if (path) {
+		uint64_t resolve = s->arg[0] == 1 ? K_RESOLVE_IN_ROOT
+			: K_RESOLVE_BENEATH | K_RESOLVE_NO_MAGICLINKS | K_RESOLVE_NO_SYMLINKS | K_RESOLVE_NO_XDEV;
+		fd = openat2(dir, path, O_WRONLY | s->arg[1], s->arg[2], resolve);
+	}
+	if (fd < 0)
+		return -1;
+	ssize_t n = write(fd, plan_str(r->plan, s->str[1]), s->len);
+	int err = n < 0 ? errno : EIO;
+	if (path)
+		close(fd);
+	errno = err;
+	return n == (ssize_t)s->len ? 0 : -1;
+}
+
+static int step_fchmodat(const struct run *r, const struct cr_step *s)
+{
+	const char *path = plan_str(r->plan, s->str[0]);
+	int fd = fd_of(r, s->fd[0]);
+	mode_t mode = (mode_t)s->arg[0];
+	if (path)
+		return fchmodat(fd, path, mode, 0);
+	int rc = (int)syscall(SYS_fchmodat2, fd, "", mode, AT_EMPTY_PATH);
+	if (rc == 0 || (errno != ENOSYS && errno != EINVAL))
+		return rc;
+	char link[32] = "/proc/self/fd/"; /* before Linux 6.6 */
+	*put_number(link + 14, (uint64_t)fd, 1) = 0;
+	return chmod(link, mode);
+}
+
+static int step_cwd(const struct run *r, const struct cr_step *s)
+{
+	const char *path = plan_str(r->plan, s->str[0]);
+	char cwd[PATH_MAX];
+	int rc = chdir(path);
+	if (rc < 0 && errno == ENOENT && s->arg[0] == 1) {
+		struct make m = { .mode = 0755, .uid = (uint32_t)-1 };
+		int root = open("/", O_PATH | O_CLOEXEC), dir = root < 0 ? -1 : open_made(root, path, &m);
+		rc = dir < 0 ? -1 : fchdir(dir);
+	}
+	if (rc < 0 || syscall(SYS_getcwd, cwd, sizeof cwd) < 0)
+		return -1;
+	if (cwd[0] != '/') /* "(unreachable)/…": outside of the root, by way of a leaked descriptor (CVE-2024-21626) */
+		return errno = ENOENT, -1;
+	return 0;
+}
+
+static int step_verify_dev(const struct run *r, const struct cr_step *s)
+{
+	struct stat st;
+	if (fstat(fd_of(r, s->fd[0]), &st) < 0)
+		return -1;
+	if ((st.st_mode & S_IFMT) == S_IFCHR && st.st_rdev == s->arg[1])
+		return 0;
+	return errno = ENODEV, -1;
+}
+
+static int step_verify_fs(const struct run *r, const struct cr_step *s)
+{
+	struct statfs st;
+	if (fstatfs(fd_of(r, s->fd[0]), &st) < 0)
+		return -1;
+	if ((uint32_t)st.f_type == (uint32_t)s->arg[0])
+		return 0;
+	return errno = EXDEV, -1;
+}
+
+/* ---- stdio ---- */
+/* null_device opens /dev/null as the container has it, if that is what it is; else the monitor's own serves, which is at 0. */
+static int null_device(void)
+{
+	struct stat st;
+	int fd = -1;
+	if (lstat("/dev/null", &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
+		fd = open("/dev/null", O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd < 0 ? fcntl(0, F_DUPFD_CLOEXEC, 3) : (fcntl(fd, F_SETFL, 0), fd);
+}
+
+static int step_stdio(const struct run *r)
+{
+	int null = null_device(), rc = null;
+	for (int i = 0; i < 3 && rc >= 0; i++)
+		rc = dup2(r->child->stdio[i] < 0 ? null : r->child->stdio[i], i);
+	if (null >= 0)
+		close(null);
+	return rc < 0 ? -1 : 0;
+}
+
+static int step_fchown_stdio(const struct cr_step *s)
+{
+	for (int i = 0; i < 3; i++) {
+		struct stat st;
+		if (fstat(i, &st) < 0)
+			return -1;
+		if (st.st_uid == (uid_t)s->arg[0] || (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
+			continue;
+		if (fchown(i, (uid_t)s->arg[0], (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM && errno != EROFS)
+			return -1;
+	}
+	return 0;
+}
+
+static int step_pty(const struct run *r, const struct cr_step *s)
+{
+	struct winsize size = { .ws_row = (unsigned short)s->arg[0], .ws_col = (unsigned short)s->arg[1] };
+	int unlock = 0, peer = -1;
+	int master = openat(fd_of(r, s->fd[0]), "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0 || ((size.ws_row || size.ws_col) && ioctl(master, TIOCSWINSZ, &size) < 0))
+		return -1;
+	peer = ioctl(master, K_TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC); /* by fd: a path below /dev/pts could be raced (CVE-2025-52565) */
+	if (peer < 0 || fchown(peer, (uid_t)s->arg[2], (gid_t)s->arg[3]) < 0)
+		return -1;
+	setsid(); /* EPERM: a leader already */
+	if (ioctl(peer, TIOCSCTTY, 0) < 0)
+		return -1;
+	for (int i = 0; i < 3; i++)
+		if (dup2(peer, i) < 0)
+			return -1;
+	if (send_sync(r->sync, (struct sync_msg){ .kind = SYNC_CONSOLE }, master) < 0)
+		return -1;
+	close(master);
+	return s->out < 0 ? close(peer) : peer;
+}
+
+/* ---- privileges ---- */
+static int step_cap_bound(const struct cr_step *s)
+{
+	for (unsigned long c = 0; c < 64; c++) {
+		int has = prctl(PR_CAPBSET_READ, c, 0, 0, 0);
+		if (has < 0)
+			break; /* past the kernel's last */
+		if (has && !(s->arg[0] >> c & 1) && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int step_capset(const struct cr_step *s)
+{
+	struct k_cap_header h = { K_CAP_VERSION_3, 0 };
+	struct k_cap_data d[2];
+	for (int i = 0; i < 2; i++)
+		d[i] = (struct k_cap_data){ (uint32_t)(s->arg[0] >> 32 * i), (uint32_t)(s->arg[1] >> 32 * i), (uint32_t)(s->arg[2] >> 32 * i) };
+	return (int)syscall(SYS_capset, &h, d);
+}
+
+static int step_cap_ambient(const struct cr_step *s)
+{
+	if (prctl(K_PR_CAP_AMBIENT, K_PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return -1;
+	for (unsigned long c = 0; c < 64; c++)
+		if ((s->arg[0] >> c & 1) && prctl(K_PR_CAP_AMBIENT, K_PR_CAP_AMBIENT_RAISE, c, 0, 0) < 0)
+			return -1;
+	return 0;
+}
+
+/* final tells the monitor that only the exec is left. It comes before a seccomp filter, which may forbid anything. */
+static int final(struct run *r)
+{
+	if (r->final)
+		return 0;
+	r->final = true;
+	return send_sync(r->sync, (struct sync_msg){ .kind = SYNC_FINAL }, -1);
+}
+
+static int step_seccomp(struct run *r, const struct cr_step *s)
+{
+	struct k_sock_fprog prog = { (unsigned short)s->len, plan_str(r->plan, s->str[0]) };
+	if (s->len > USHRT_MAX)
+		return errno = EINVAL, -1;
+	if (final(r) < 0)
+		return -1;
+	return (int)syscall(SYS_seccomp, K_SECCOMP_SET_MODE_FILTER, s->arg[0], &prog);
+}
+
+/* ---- the end ---- */
+static char **vector(const struct plan *p, uint32_t at, uint64_t n)
+{
+	char **v = map_take((n + 1) * sizeof *v);
+	char *s = (char *)(uintptr_t)p->data + at;
+	for (uint64_t i = 0; v && i < n; i++, s += strlen(s) + 1)
+		v[i] = s;
+	return v;
+}
+
+/* exec_in_path is execvpe by the container's own PATH. As a shell does, it tells EACCES if that was met on the way, else ENOENT. */
+static void exec_in_path(const char *name, char **argv, char **env)
+{
+	char file[PATH_MAX];
+	const char *path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	size_t len = strlen(name);
+	int err = ENOENT;
+	for (char **e = env; *e; e++)
+		if (!strncmp(*e, "PATH=", 5)) {
+			path = *e + 5;
+			break;
+		}
+	for (const char *end; len > 0; path = end + 1) {
+		end = strchrnul(path, ':');
+		size_t n = (size_t)(end - path);
+		if (n + 1 + len < sizeof file) {
+			memcpy(file, path, n);
+			file[n] = '/';
+			memcpy(file + n + (n > 0), name, len + 1); /* an empty part is the working directory */
+			execve(file, argv, env);
+			if (errno == EACCES)
+				err = EACCES;
+			else if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != ENAMETOOLONG)
+				return;
+		}
+		if (!*end)
+			break;
+	}
+	errno = err;
+}
+
+/* preserve puts the n registers from `first` on at fds 3, 4, … of the workload. */
+static int preserve(struct run *r, int first, int n, int *file)
+{
+	if (first + n > (int)CR_NREGS)
+		return errno = EINVAL, -1;
+	for (int i = 0; i < n; i++) /* out of the way first: targets may be somebody's sources */
+		if ((r->reg[first + i] = fcntl(r->reg[first + i], F_DUPFD_CLOEXEC, 3 + n)) < 0)
+			return -1;
+	if ((r->sync = fcntl(r->sync, F_DUPFD_CLOEXEC, 3 + n)) < 0 || (*file >= 0 && (*file = fcntl(*file, F_DUPFD_CLOEXEC, 3 + n)) < 0))
+		return -1;
+	for (int i = 0; i < n; i++)
+		if (dup2(r->reg[first + i], 3 + i) < 0)
+			return -1;
+	return 0;
+}
+
+static int step_exec(struct run *r, const struct cr_step *s)
+{
+	const char *path = plan_str(r->plan, s->str[0]);
+	int file = s->fd[0] < 0 ? -1 : r->reg[s->fd[0]], keep = (int)(s->arg[1] & (CR_NREGS - 1));
+	char **argv = vector(r->plan, s->str[1], s->arg[0]), **env = vector(r->plan, s->str[2], s->len);
+	if (!argv || !env)
+		return errno = ENOMEM, -1;
+	if (keep && preserve(r, (int)(s->arg[2] & (CR_NREGS - 1)), keep, &file) < 0)
+		return -1;
+	if (syscall(SYS_close_range, 3 + keep, ~0u, K_CLOSE_RANGE_CLOEXEC) < 0 && !r->final)
+		return -1; /* a filter may forbid it; everything is close-on-exec anyhow */
+	if (!r->masked)
+		umask(022);
+	if (final(r) < 0)
+		return -1;
+	if (!path)
+		syscall(SYS_execveat, file, "", argv, env, AT_EMPTY_PATH);
+	else if (strchr(path, '/'))
+		execve(path, argv, env);
+	else
+		exec_in_path(path, argv, env);
+	return -1;
+}
+
+static int step_barrier(const struct run *r)
+{
+	char go;
+	if (send_sync(r->sync, (struct sync_msg){ .kind = SYNC_BARRIER }, -1) < 0)
+		return -1;
+	if (read(r->sync, &go, 1) != 1)
+		_exit(128); /* the monitor is gone */
+	return 0;
+}
+
+static int step(struct run *r, const struct cr_step *s)
+{
+	int f = fd_of(r, s->fd[0]);
+	char byte[256];
+	ssize_t n;
+	if (plain[s->op].nr)
+		return step_plain(r, s);
+	switch (s->op) {
+	case CR_OP_MOUNT_SETATTR: {
+		struct k_mount_attr a = { s->arg[1], s->arg[2], s->arg[3], s->fd[1] < 0 ? 0 : (uint64_t)r->reg[s->fd[1]] };
+		return (int)syscall(SYS_mount_setattr, f, "", s->arg[0] | AT_EMPTY_PATH, &a, sizeof a);
+	}
+	case CR_OP_OPENAT2: return openat2(f, plan_str(r->plan, s->str[0]), s->arg[0], s->arg[1], s->arg[2]);
+	case CR_OP_FCHMODAT: return step_fchmodat(r, s);
+	case CR_OP_UMASK: return r->masked = true, umask((mode_t)s->arg[0]), 0;
+	case CR_OP_SETRLIMIT: {
+		struct k_rlimit l = { s->arg[1], s->arg[2] };
+		return (int)syscall(SYS_prlimit64, 0, s->arg[0], &l, NULL);
+	}
+	case CR_OP_SECCOMP: return step_seccomp(r, s);
+	case CR_OP_CAP_BOUND: return step_cap_bound(s);
+	case CR_OP_CAPSET: return step_capset(s);
+	case CR_OP_CAP_AMBIENT: return step_cap_ambient(s);
+	case CR_OP_CLOSE: return r->reg[s->fd[0]] = -1, close(f);
+	case CR_OP_MKPOINT: return step_mkpoint(r, s);
+	case CR_OP_MKPATH: return step_mkpath(r, s);
+	case CR_OP_WRITE: return step_write(r, s);
+	case CR_OP_VERIFY_FS: return step_verify_fs(r, s);
+	case CR_OP_VERIFY_DEV: return step_verify_dev(r, s);
+	case CR_OP_STDIO: return step_stdio(r);
+	case CR_OP_FCHOWN_STDIO: return step_fchown_stdio(s);
+	case CR_OP_PTY: return step_pty(r, s);
+	case CR_OP_SEND_FD: return f < 0 ? (errno = EBADF, -1) : send_sync(r->sync, (struct sync_msg){ .kind = SYNC_FD, .op = (int)s->arg[0] }, f);
+	case CR_OP_BARRIER: return step_barrier(r);
+	case CR_OP_CWD: return step_cwd(r, s);
+	case CR_OP_WAIT_FD:
+		while ((n = read(f, byte, sizeof byte)) > 0 || (n < 0 && errno == EAGAIN && poll(&(struct pollfd){ f, POLLIN, 0 }, 1, -1) > 0))
+			;
+		return (int)n;
+	case CR_OP_EXEC: return step_exec(r, s);
+	}
+	return errno = ENOSYS, -1;
+}
+
+static bool tolerated(const struct cr_step *s, int err)
+{
+	return err == s->ok[0] || err == s->ok[1] || err == s->ok[2];
+}
+
+/* prepare leaves nothing of the monitor's in the child but its own fds: others may be the stdin of a container that waits for EOF. */
+static void prepare(struct run *r)
+{
+	const struct child *c = r->child;
+	int keep[CR_MAX_FDS + 4], n = 0;
+	sigset_t none;
+	char text[16] = "-";
+	for (uint32_t i = 0; i < r->plan->head->nfds; i++)
+		keep[n++] = r->reg[i] = c->files[i];
+	for (int i = 0; i < 3; i++)
+		keep[n++] = c->stdio[i];
+	keep[n++] = r->sync = c->sync;
+	close_all_but(keep, n);
+	signal(SIGPIPE, SIG_DFL); /* the ignored ones: CLONE_CLEAR_SIGHAND leaves them, and so does exec */
+	signal(SIGHUP, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (c->wait && read(c->sync, text, 1) != 1)
+		_exit(128);
+	if (c->set_adj) {
+		char *end = put_number(text + (c->adj < 0), (uint64_t)(c->adj < 0 ? -c->adj : c->adj), 1);
+		write_file("/proc/self/oom_score_adj", text, (size_t)(end - text)); /* lowering it may be forbidden: it stays as it is */
+	}
+}
+
+_Noreturn void run_plan(const struct child *c)
+{
+	struct run r = { .child = c, .plan = c->plan };
+	memset(r.reg, 0xff, sizeof r.reg);
+	prepare(&r);
+	for (uint32_t i = 0; i < r.plan->head->nsteps; i++) {
+		const struct cr_step *s = &r.plan->steps[i];
+		int rc = step(&r, s);
+		if (rc >= 0) {
+			if (s->out >= 0) {
+				if (r.reg[s->out] >= 0)
+					close(r.reg[s->out]);
+				r.reg[s->out] = rc;
+			}
+		} else if (tolerated(s, errno)) {
+			i += s->skip;
+		} else {
+			send_sync(r.sync, (struct sync_msg){ SYNC_FAIL, (int)i, s->op, errno }, -1);
+			break;
+		}
+	}
+	_exit(128);
+}
