@@ -153,7 +153,7 @@ func (n *Network) release(rec record) {
 func (n *Network) realise(b *base, rec record, ns *os.File) (attachment.Result, error) {
 	addrs, gateways := n.addressesOf(rec)
 	w := wire{
-		host: n.host, bridge: b.index, mtu: b.mtu, name: hostLinkName(rec.ID), ns: ns,
+		host: n.host, maker: n.maker, bridge: b.index, mtu: b.mtu, name: hostLinkName(rec.ID), ns: ns,
 		mac: hardwareAddr(rec.IPv4), six: len(addrs) > 1,
 	}
 	pod, link, err := w.connect()
@@ -228,7 +228,11 @@ func (n *Network) inspect(rec record, ns *os.File) error {
 		return err
 	}
 	defer pod.Close()
-	link, err := wire{host: n.host, name: hostLinkName(rec.ID), ns: ns, mac: hardwareAddr(rec.IPv4)}.peer(pod)
+	b, err := n.prepare()
+	if err != nil {
+		return err
+	}
+	link, err := wire{host: n.host, bridge: b.index, name: hostLinkName(rec.ID), ns: ns, mac: hardwareAddr(rec.IPv4)}.peer(pod)
 	if err != nil {
 		return fmt.Errorf("pod %s: %w: %w", rec.ID, attachment.ErrNotAttached, err)
 	}

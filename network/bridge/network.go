@@ -30,6 +30,7 @@ type Network struct {
 	log    *slog.Logger
 	files  records
 	host   *netlink.Handle
+	maker  *maker
 	reaper *reaper
 	nat    *nat
 	flows  flows
@@ -78,20 +79,28 @@ func Open(o Options) (*Network, error) {
 	if err := n.load(); err != nil {
 		return nil, fmt.Errorf("read the records of bridge %s: %w", cfg.Name, err)
 	}
-	return n, n.openHandles()
+	if err := n.openHandles(); err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 func (n *Network) openHandles() error {
-	var err error
-	if n.host, err = openHandle(); err != nil {
+	host, err := openHandle()
+	if err != nil {
 		return err
 	}
 	background, err := openHandle()
 	if err != nil {
-		n.host.Close()
+		host.Close()
 		return err
 	}
-	n.reaper = newReaper(background, n.log)
+	if n.maker, err = openMaker(); err != nil {
+		host.Close()
+		background.Close()
+		return err
+	}
+	n.host, n.reaper = host, newReaper(background, n.log)
 	return nil
 }
 
@@ -189,6 +198,7 @@ func (n *Network) Close(ctx context.Context) error {
 
 func (n *Network) closeHandles() {
 	n.host.Close()
+	n.maker.close()
 	n.reaper.handle.Close()
 	n.flows.close()
 }

@@ -20,7 +20,8 @@ import (
 // wire is what a pod's veth is made from.
 type wire struct {
 	host   *netlink.Handle // in the node's namespace
-	bridge int             // index of the bridge
+	maker  *maker
+	bridge int // index of the bridge
 	mtu    int
 	name   string // of the host's end
 	ns     *os.File
@@ -113,20 +114,13 @@ func (w wire) hairpin(peer netlink.Link) error {
 }
 
 func (w wire) make() error {
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MTU, attrs.MasterIndex, attrs.Flags = w.name, w.mtu, w.bridge, net.FlagUp
-	// One queue: the default is one for each CPU that the machine could have, which takes time and memory to make.
-	attrs.NumTxQueues, attrs.NumRxQueues = 1, 1
-	err := w.host.LinkAdd(&netlink.Veth{
-		LinkAttrs: attrs, PeerName: attachment.IfName, PeerHardwareAddr: w.mac, PeerNamespace: netlink.NsFd(w.ns.Fd()),
-	})
-	if err != nil {
+	if err := w.maker.veth(w); err != nil {
 		return fmt.Errorf("make veth %s: %w", w.name, err)
 	}
 	return nil
 }
 
-// peer finds the pod's end and verifies that it is the other end of ours.
+// peer finds the pod's end and verifies that it is the other end of ours, in the bridge.
 func (w wire) peer(pod *netlink.Handle) (netlink.Link, error) {
 	in, err := w.find(pod)
 	if err != nil {
@@ -134,7 +128,7 @@ func (w wire) peer(pod *netlink.Handle) (netlink.Link, error) {
 	}
 	if in.Attrs().HardwareAddr.String() == w.mac.String() && in.Type() == "veth" {
 		out, err := w.host.LinkByIndex(in.Attrs().ParentIndex)
-		if err == nil && out.Attrs().Name == w.name {
+		if err == nil && out.Attrs().Name == w.name && out.Attrs().MasterIndex == w.bridge {
 			return in, nil
 		}
 	}
