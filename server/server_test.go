@@ -219,3 +219,10 @@ func TestImageFsInfoHasOneFilesystem(t *testing.T) {
 		t.Errorf("%v", fs)
 	}
 }
+
+// Every kernel that crisp runs on (6.1 and newer) has the system call.
+func TestProbeFindsMountSetattr(t *testing.T) {
+	if f := ProbeFeatures(); !f.RecursiveReadOnlyMounts || !f.SupplementalGroupsPolicy {
+		t.Errorf("%+v", f)
+	}
+}

@@ -7,26 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"golang.org/x/sys/unix"
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
 // defaultHandler is the runtime handler of pods without a RuntimeClass.
 const defaultHandler = ""
-
-// Features is what the built-in runtime offers on this node. The kubelet refuses pods that need more.
-type Features struct {
-	RecursiveReadOnlyMounts  bool
-	UserNamespaces           bool
-	SupplementalGroupsPolicy bool
-}
-
-// ProbeRecursiveReadOnly tells whether the kernel has mount_setattr(2), 5.12, which alone can make a tree of mounts
-// read-only. A size of 0 is refused before anything is touched: EINVAL means that the call is there.
-func ProbeRecursiveReadOnly() bool {
-	_, _, errno := unix.Syscall6(unix.SYS_MOUNT_SETATTR, ^uintptr(0), 0, 0, 0, 0, 0)
-	return errno == unix.EINVAL
-}
 
 // Status implements runtime.RuntimeServiceServer. The kubelet asks every five seconds and marks the node NotReady by it.
 func (s *runtimeService) Status(_ context.Context, r *runtime.StatusRequest) (*runtime.StatusResponse, error) {

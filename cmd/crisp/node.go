@@ -114,11 +114,8 @@ func (n *node) serverConfig(c *config.Config) server.Config {
 	return server.Config{
 		Pods: n.pods, Images: n.images, Network: n.network, Sessions: n.streams,
 		Version: version, MaxMessageSize: c.Server.MaxMessageSize,
-		Features: server.Features{
-			RecursiveReadOnlyMounts:  server.ProbeRecursiveReadOnly(),
-			SupplementalGroupsPolicy: true,
-		},
-		Info: func() map[string]any { return n.info(c) },
+		Features: server.ProbeFeatures(),
+		Info:     func() map[string]any { return n.info(c) },
 	}
 }
 
