@@ -14,11 +14,12 @@ import (
 type reference struct {
 	*specs.LinuxSeccomp
 	machine
+	multiplexer
 	calls [][]*syscall // of each rule
 }
 
 func newReference(p *specs.LinuxSeccomp, m machine) reference {
-	r := reference{LinuxSeccomp: p, machine: m}
+	r := reference{LinuxSeccomp: p, machine: m, multiplexer: newMultiplexer()}
 	for _, s := range p.Syscalls {
 		var calls []*syscall
 		for i := range syscalls {
@@ -68,7 +69,7 @@ func (p reference) matches(rule int, a abi, c call, conditional bool) bool {
 		if nr := sys.nr[a.column]; nr >= 0 && uint32(nr) == c.nr && conditional == (len(s.Args) > 0) && argsMatch(s.Args, a, c) {
 			return true
 		}
-		nr, first, ok := newMultiplexer().way(a, sys)
+		nr, first, ok := p.way(a, sys)
 		if ok && conditional && nr == c.nr && uint32(c.args[0]) == uint32(first) && (a.bits32 || c.args[0]>>32 == 0) &&
 			(len(s.Args) == 0 || !mustAction(s.Action, s.ErrnoRet).permits()) {
 			return true

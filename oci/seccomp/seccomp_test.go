@@ -430,7 +430,7 @@ func randomProfile(rng *rand.Rand, m machine) *specs.LinuxSeccomp {
 }
 
 func TestRandomProfilesMeanWhatTheySay(t *testing.T) {
-	rounds := 60
+	rounds := 40
 	if testing.Short() {
 		rounds = 10
 	}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cgroup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// undoTimeout bounds the removal of what a failed Create made.
+const undoTimeout = time.Second
+
+// Create makes the cgroup with these resources (nil: no limits), and its parents where they are missing. path is an
+// absolute cgroupsPath in the cgroupfs form, like "/kubepods/pod1/crisp-ab12". One that exists is taken over when it has no
+// processes, otherwise the error is ErrBusy. Access to devices is denied but for those that r allows and DefaultDevices.
+// Nothing of it is left on error, except parents.
+func (m *Manager) Create(cgroupsPath string, r *specs.LinuxResources) (*Cgroup, error) {
+	p, err := cleanPath(cgroupsPath)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		r = &specs.LinuxResources{}
+	}
+	c := &Cgroup{m: m, path: p}
+	writes, err := m.translate(r, nil)
+	if err != nil {
+		return nil, fmt.Errorf("cgroup %s: %w", c.Path(), err)
+	}
+	var made []*hierarchy
+	undo := func(err error) error {
+		ctx, cancel := context.WithTimeout(context.Background(), undoTimeout)
+		defer cancel()
+		return errors.Join(fmt.Errorf("cgroup %s: %w", c.Path(), err), c.removeFrom(ctx, made))
+	}
+	for _, h := range m.hierarchies {
+		ok, err := m.make(h, p)
+		if ok {
+			made = append(made, h)
+		}
+		if err != nil {
+			return nil, undo(err)
+		}
+	}
+	enableErr := m.enableControllers(p)
+	if err := m.apply(p, writes); err != nil {
+		return nil, undo(errors.Join(err, enableErr))
+	}
+	if err := c.setDevices(r.Devices); err != nil {
+		return nil, undo(err)
+	}
+	return c, nil
+}
+
+// make makes the directory in one hierarchy. made is true also when a later step failed.
+func (m *Manager) make(h *hierarchy, p string) (made bool, err error) {
+	if made, err = h.mkdir(p); err != nil {
+		return made, err
+	}
+	if made {
+		return true, h.prepare(p)
+	}
+	procs, err := h.read(path.Join(p, "cgroup.procs"))
+	if err == nil && procs != "" {
+		err = fmt.Errorf("%w: %s has processes %s", ErrBusy, path.Join(h.dir, p), strings.Join(strings.Fields(procs), " "))
+	}
+	return false, err
+}
+
+// wantedControllers are switched on for every container on v2, for its limits now and later and for its stats. Others, like
+// rdma, are left as they are.
+var wantedControllers = []string{"cpuset", "cpu", "io", "memory", "hugetlb", "pids"}
+
+// enableControllers switches the wanted controllers on in all parents of the v2 cgroup. The kubelet has done it for its pods: then
+// this is one read. What cannot be switched on is an error only for those who want to write a limit of it.
+func (m *Manager) enableControllers(p string) error {
+	if m.mode != V2 {
+		return nil
+	}
+	h := m.unified
+	missing := func(dir, file string) []string {
+		have, _ := h.read(path.Join(dir, file))
+		return slices.DeleteFunc(slices.Clone(wantedControllers), func(c string) bool {
+			return !slices.Contains(h.controllers, c) || slices.Contains(strings.Fields(have), c)
+		})
+	}
+	if len(missing(p, "cgroup.controllers")) == 0 {
+		return nil
+	}
+	var errs []error
+	dir := "."
+	for _, element := range strings.Split(p, "/") {
+		if names := missing(dir, "cgroup.subtree_control"); len(names) > 0 {
+			errs = append(errs, h.enable(dir, names))
+		}
+		dir = path.Join(dir, element)
+	}
+	return errors.Join(errs...)
+}
+
+// enable switches controllers on: together, or else each that can be.
+func (h *hierarchy) enable(dir string, names []string) error {
+	file := path.Join(dir, "cgroup.subtree_control")
+	if h.write(file, "+"+strings.Join(names, " +")) == nil {
+		return nil
+	}
+	var errs []error
+	for _, name := range names {
+		if err := h.write(file, "+"+name); err != nil && !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

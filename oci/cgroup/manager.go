@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Mode says which versions of cgroups the host has mounted.
+type Mode int
+
+// The modes of a host.
+const (
+	V1     Mode = iota + 1 // controllers in v1 hierarchies
+	Hybrid                 // as V1, with a v2 hierarchy beside them
+	V2                     // one v2 hierarchy
+)
+
+func (m Mode) String() string {
+	switch m {
+	case V1:
+		return "v1"
+	case Hybrid:
+		return "hybrid"
+	case V2:
+		return "v2"
+	}
+	return fmt.Sprintf("Mode(%d)", int(m))
+}
+
+// Config configures a Manager; the zero value is for production.
+type Config struct {
+	Root string       // where the hierarchies are mounted; "" is /sys/fs/cgroup
+	Log  *slog.Logger // nil: slog.Default
+}
+
+// A Manager is the host's cgroup file systems. It is safe for concurrent use.
+type Manager struct {
+	hierarchies []*hierarchy // v2: the one; v1: in the order of mounts; hybrid: the unified one last
+	unified     *hierarchy   // v2 or hybrid; nil: v1 only
+	mode        Mode
+	log         *slog.Logger
+	buffers     sync.Pool // of *reader
+	filters     filterCache
+
+	mu     sync.Mutex // guards warned
+	warned map[string]bool
+}
+
+// New finds the mounted hierarchies.
+func New(cfg Config) (*Manager, error) {
+	if cfg.Root == "" {
+		cfg.Root = "/sys/fs/cgroup"
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	m := &Manager{log: cfg.Log, warned: map[string]bool{}}
+	m.buffers.New = func() any { return newReader() }
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	mounts, err := parseMounts(f, cfg.Root)
+	if err != nil {
+		return nil, fmt.Errorf("parse /proc/self/mountinfo: %w", err)
+	}
+	for _, mnt := range mounts {
+		h, err := openHierarchy(mnt)
+		if err != nil {
+			return nil, errors.Join(err, m.Close())
+		}
+		m.hierarchies = append(m.hierarchies, h)
+		if h.v2 {
+			m.unified = h
+		}
+	}
+	switch {
+	case len(m.hierarchies) == 0:
+		return nil, fmt.Errorf("%s: no cgroup file system is mounted there", cfg.Root)
+	case m.unified == nil:
+		m.mode = V1
+	case len(m.hierarchies) == 1:
+		m.mode = V2
+		m.unified.controllers, err = m.unified.available()
+	default:
+		m.mode = Hybrid
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+// Close closes the manager's directory fds. Its cgroups are unusable then.
+func (m *Manager) Close() error {
+	var errs []error
+	for _, h := range m.hierarchies {
+		errs = append(errs, h.root.Close())
+	}
+	return errors.Join(append(errs, m.filters.close())...)
+}
+
+// Mode says which versions of cgroups the host has mounted.
+func (m *Manager) Mode() Mode { return m.mode }
+
+// Hierarchies names the hierarchies of Join.Procs, in its order ("cpu", "memory", "name=systemd", "unified" …).
+// It is empty on v2.
+func (m *Manager) Hierarchies() []string {
+	if m.mode == V2 {
+		return nil
+	}
+	names := make([]string, len(m.hierarchies))
+	for i, h := range m.hierarchies {
+		names[i] = h.name
+	}
+	return names
+}
+
+// Open returns the handle of a cgroup that exists already; ErrNotFound when it does in no hierarchy.
+func (m *Manager) Open(cgroupsPath string) (*Cgroup, error) {
+	p, err := cleanPath(cgroupsPath)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cgroup{m: m, path: p}
+	for _, h := range m.hierarchies {
+		err := unix.Faccessat(h.fd, p, unix.F_OK, 0)
+		if err == nil {
+			return c, nil
+		}
+		if err != unix.ENOENT {
+			return nil, fmt.Errorf("cgroup %s: %w", c.Path(), err)
+		}
+	}
+	return nil, fmt.Errorf("cgroup %s: %w", c.Path(), ErrNotFound)
+}
+
+// cleanPath makes the path relative to the hierarchies' roots. ".." cannot lead out of them.
+func cleanPath(p string) (string, error) {
+	if strings.Count(p, ":") == 2 && !strings.Contains(p, "/") {
+		return "", fmt.Errorf("cgroup %q: %w", p, ErrSystemd)
+	}
+	clean := path.Clean("/" + p)[1:]
+	if clean == "" || strings.ContainsAny(clean, "\x00\n") {
+		return "", fmt.Errorf("cgroup path %q: %w", p, ErrInvalid)
+	}
+	return clean, nil
+}
+
+// controller finds the hierarchy of a controller; nil when the host does not have it.
+func (m *Manager) controller(name string) *hierarchy {
+	for _, h := range m.hierarchies {
+		if slices.Contains(h.controllers, name) {
+			return h
+		}
+	}
+	return nil
+}
+
+// version returns in which version the host has the controller; 0: it does not.
+func (m *Manager) version(controller string) int {
+	switch h := m.controller(controller); {
+	case h == nil:
+		return 0
+	case h.v2:
+		return 2
+	}
+	return 1
+}
+
+// warnOnce logs what would otherwise be logged for every container.
+func (m *Manager) warnOnce(msg, object string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if key := msg + object; !m.warned[key] {
+		m.warned[key] = true
+		m.log.Warn(msg, "object", object)
+	}
+}
+
+// A Cgroup is one cgroup, in all hierarchies. It holds no fds. It is safe for concurrent use.
+type Cgroup struct {
+	m    *Manager
+	path string // relative to each root
+}
+
+// Path is the path below the root of each hierarchy.
+func (c *Cgroup) Path() string { return "/" + c.path }
