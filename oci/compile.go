@@ -58,7 +58,6 @@ func (c *Compiled) String() string {
 //	               namespaces of who makes them
 //	becomeRoot     after the namespaces of the host were joined by their files; before any file is made, which belongs to the root of
 //	               the user namespace
-//	stdio          before the container's files are there to be taken for /dev/null
 //	hostname       after namespaces
 //	sysctls        after namespaces; before the first mount, by an own procfs that no mount of the container can cover: neither the
 //	               image nor a volume decides where a value goes (CVE-2019-16884, CVE-2025-52881)
@@ -77,6 +76,7 @@ func (c *Compiled) String() string {
 //	               from the image's /dev/null (CVE-2025-31133)
 //	sealRoot       after everything that makes mount points
 //	pivot          after all that needs the host's tree, which is gone then
+//	stdio          after pivot: stdin may be /dev/null, and must then be the container's, whose mode it may change, not the host's
 //	limits         after everything was opened (RLIMIT_NOFILE); while the process still may
 //	labels         by the own procfs, which is closed then: the workload is as near as can be
 //	credentials    last but for the exec; the order within is its own comment
@@ -99,9 +99,6 @@ func Compile(spec *specs.Spec, o CompileOptions) (*Compiled, error) {
 	a.enterCgroups()
 	a.enterNamespaces()
 	a.becomeRoot()
-	if !a.tty() {
-		a.stdio()
-	}
 	a.setHostname()
 	a.setSysctls()
 	a.openSources()
@@ -115,6 +112,7 @@ func Compile(spec *specs.Spec, o CompileOptions) (*Compiled, error) {
 	a.maskPaths()
 	a.sealRoot()
 	a.pivot()
+	a.stdio()
 	a.setLimits()
 	a.label()
 	a.credentials(program)

@@ -38,9 +38,8 @@ func CompileExec(spec *specs.Spec, process *specs.Process, o CompileOptions) (*C
 	a.becomeRoot()
 	if a.tty() {
 		a.close(a.makeTerminal(plan.NoReg))
-	} else {
-		a.stdio()
 	}
+	a.stdio()
 	a.setLimits()
 	a.setAffinity("final", process.ExecCPUAffinity)
 	a.label()

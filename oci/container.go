@@ -5,7 +5,9 @@ package oci
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"sync"
 
 	"crisp/conmon"
 	"crisp/oci/cgroup"
@@ -14,44 +16,114 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Container is a container that was created. It is safe for concurrent use.
+// Container is a container that was created. It is safe for concurrent use. Its state is not kept here but asked of the kernel:
+//
+//	Create ──▶ created ── Start ──▶ running ── exit, Kill ──▶ stopped ── Delete ──▶ gone
+//	              └──────────────── Kill ────────────────────────▲
 type Container struct {
 	ID     string
 	Pid    int            // of the first process; 0: it had exited when it was loaded
 	Pidfd  *os.File       // of the first process; nil like Pid
 	Cgroup *cgroup.Cgroup // nil: it was gone when the container was loaded
+
+	runtime    *Runtime
+	monitor    *conmon.Client
+	cgroupPath string
+	kept       *specs.Spec // what execs need
+
+	deleting sync.Mutex // one Delete at a time; the second finds nothing left
+}
+
+// options are the options for all plans of the container.
+func (c *Container) options() CompileOptions {
+	return CompileOptions{ID: c.ID, CgroupPath: c.cgroupPath, Host: c.runtime.host, Seccomp: c.runtime.seccomp}
 }
 
 // Start lets the created process execute the workload.
-func (c *Container) Start(ctx context.Context) error { return errors.ErrUnsupported }
+func (c *Container) Start(ctx context.Context) error { return c.monitor.StartContainer(ctx, c.ID) }
+
+// Running says whether the first process has not exited yet, started or not.
+func (c *Container) Running() bool {
+	if c.Pidfd == nil {
+		return false
+	}
+	fds := []unix.PollFd{{Fd: int32(c.Pidfd.Fd()), Events: unix.POLLIN}} // readable when it has exited (pidfd_open(2))
+	for {
+		n, err := unix.Poll(fds, 0)
+		if err == unix.EINTR { //nolint:errorlint // an errno as the kernel gives it
+			continue
+		}
+		return err == nil && n == 0
+	}
+}
 
 // Kill sends a signal to the first process. ErrNotRunning when it has exited.
-func (c *Container) Kill(sig unix.Signal) error { return errors.ErrUnsupported }
+func (c *Container) Kill(sig unix.Signal) error {
+	if !c.Running() {
+		return ErrNotRunning
+	}
+	err := unix.PidfdSendSignal(int(c.Pidfd.Fd()), sig, nil, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return ErrNotRunning
+	}
+	if err != nil {
+		return fmt.Errorf("signal %d to process %d: %w", sig, c.Pid, err)
+	}
+	return nil
+}
 
 // KillAll kills every process of the container's cgroup and waits until it is empty, at most until ctx ends; the error
 // (a *cgroup.StuckError) then names the processes that are left.
-func (c *Container) KillAll(ctx context.Context) error { return errors.ErrUnsupported }
-
-// ExecRequest says what to execute in a container. Files go straight into the process and stay the caller's.
-type ExecRequest struct {
-	ID                    string // of the exec itself, "" for a random one
-	Process               *specs.Process
-	Stdin, Stdout, Stderr *os.File
-	TTY                   bool
-}
-
-// Exec runs a further process in the container and returns when its exec has succeeded.
-func (c *Container) Exec(ctx context.Context, q ExecRequest) (*conmon.Exec, error) {
-	return nil, errors.ErrUnsupported
+func (c *Container) KillAll(ctx context.Context) error {
+	if c.Cgroup == nil {
+		return nil
+	}
+	return c.Cgroup.Kill(ctx)
 }
 
 // Update changes the limits of the container: all that are given, or on an error none.
-func (c *Container) Update(ctx context.Context, r *specs.LinuxResources) error {
-	return errors.ErrUnsupported
+func (c *Container) Update(_ context.Context, r *specs.LinuxResources) error {
+	if c.Cgroup == nil {
+		return ErrNotRunning
+	}
+	return c.Cgroup.Set(r)
 }
 
 // Stats reads what the container has used.
-func (c *Container) Stats() (cgroup.Stats, error) { return cgroup.Stats{}, errors.ErrUnsupported }
+func (c *Container) Stats() (cgroup.Stats, error) {
+	if c.Cgroup == nil {
+		return cgroup.Stats{}, ErrNotRunning
+	}
+	return c.Cgroup.Stats()
+}
 
-// Delete removes the container's cgroup and closes the Pidfd. ErrRunning while the first process runs; deleting twice is no error.
-func (c *Container) Delete(ctx context.Context) error { return errors.ErrUnsupported }
+// Delete removes the container's cgroup, with processes that outlived the first one, and closes the Pidfd. ErrRunning while the first
+// process runs; deleting twice is no error.
+func (c *Container) Delete(ctx context.Context) error {
+	c.deleting.Lock()
+	defer c.deleting.Unlock()
+	if c.Running() {
+		return ErrRunning
+	}
+	if c.Cgroup != nil {
+		if err := c.removeCgroup(ctx); err != nil {
+			return err
+		}
+	}
+	if c.Pidfd != nil {
+		_ = c.Pidfd.Close() // os.ErrClosed the second time
+	}
+	return nil
+}
+
+// removeCgroup removes the cgroup, at first as if it were empty, which it nearly always is.
+func (c *Container) removeCgroup(ctx context.Context) error {
+	err := c.Cgroup.Remove(ctx)
+	if !errors.Is(err, cgroup.ErrBusy) {
+		return err
+	}
+	if err := c.Cgroup.Kill(ctx); err != nil {
+		return err
+	}
+	return c.Cgroup.Remove(ctx)
+}

@@ -5,12 +5,19 @@ package oci
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path"
+	"time"
 
 	"crisp/conmon"
+	"crisp/oci/cgroup"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
+
+// undoTimeout bounds the removal of the cgroup of what could not be created.
+const undoTimeout = 5 * time.Second
 
 // CreateRequest says what to create. Files stay the caller's.
 type CreateRequest struct {
@@ -33,7 +40,107 @@ type CreateRequest struct {
 // Create makes the cgroup, opens the files that the plan asks for and has the monitor carry the plan out: then the container
 // stands before its exec. On error everything that was made is undone.
 func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, error) {
-	return nil, errors.ErrUnsupported
+	if err := Validate(q.Spec); err != nil {
+		return nil, err
+	}
+	c := r.container(q.ID, q.Spec, q.Monitor)
+	compiled, err := Compile(q.Spec, r.createOptions(&q, c))
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range compiled.Warnings {
+		r.log.Warn(w, "container", q.ID)
+	}
+	var undo cleanup
+	defer undo.run()
+	if c.Cgroup, err = r.cgroups.Create(c.cgroupPath, q.Spec.Linux.Resources); err != nil {
+		return nil, err
+	}
+	undo.push(func() { r.dropCgroup(c) })
+	p, err := r.carryOut(ctx, &q, c, compiled)
+	if err != nil {
+		return nil, err
+	}
+	c.Pid, c.Pidfd = p.Pid, p.Pidfd
+	undo.release()
+	return c, nil
+}
+
+// createOptions are the options for the plan of a new container.
+func (r *Runtime) createOptions(q *CreateRequest, c *Container) CompileOptions {
+	o := c.options()
+	o.Bundle, o.Rootfs, o.ExecFile, o.TTY = q.Bundle, q.Rootfs != nil, q.ExecFile != nil, q.TTY
+	o.Mounts = make(map[string]bool, len(q.Mounts))
+	for destination, f := range q.Mounts {
+		o.Mounts[destination] = f != nil
+	}
+	return o
+}
+
+// carryOut opens the files of a plan and has the monitor make the process.
+func (r *Runtime) carryOut(ctx context.Context, q *CreateRequest, c *Container, compiled *Compiled) (conmon.Process, error) {
+	var opened cleanup // closed in any case: the child has its own
+	defer opened.run()
+	join, err := c.Cgroup.Join()
+	if err != nil {
+		return conmon.Process{}, err
+	}
+	opened.push(func() { join.Close() })
+	oom, err := c.Cgroup.OOMFile()
+	switch {
+	case err == nil:
+		opened.file(oom)
+	case !errors.Is(err, cgroup.ErrNoController): // without it, nobody can tell
+		return conmon.Process{}, err
+	}
+	files, err := r.openFiles(compiled.Files, given{rootfs: q.Rootfs, exec: q.ExecFile, mounts: q.Mounts, join: join}, &opened)
+	if err != nil {
+		return conmon.Process{}, err
+	}
+	return q.Monitor.Create(ctx, conmon.CreateRequest{
+		ID: q.ID, Plan: compiled.Plan, Files: files, Log: q.Log, ExitDir: q.ExitDir, OOM: oom,
+		TTY: q.TTY || q.Spec.Process.Terminal, Stdin: q.Stdin, StdinOnce: q.StdinOnce,
+	})
+}
+
+// dropCgroup removes the cgroup of a container that could not be created, with whatever is left in it.
+func (r *Runtime) dropCgroup(c *Container) {
+	ctx, cancel := context.WithTimeout(context.Background(), undoTimeout)
+	defer cancel()
+	if err := errors.Join(c.Cgroup.Kill(ctx), c.Cgroup.Remove(ctx)); err != nil {
+		r.log.Error("cgroup of a failed container stays", "container", c.ID, "cgroup", c.cgroupPath, "error", err)
+	}
+}
+
+// container makes the handle of a container that is not made yet. Of the spec it keeps what execs need.
+func (r *Runtime) container(id string, spec *specs.Spec, monitor *conmon.Client) *Container {
+	c := &Container{ID: id, runtime: r, monitor: monitor, cgroupPath: cgroupPath(id, spec), kept: spec}
+	if spec.Linux != nil {
+		c.kept = &specs.Spec{Linux: &specs.Linux{Namespaces: spec.Linux.Namespaces, Seccomp: spec.Linux.Seccomp}}
+	}
+	return c
+}
+
+// cgroupPath is linux.cgroupsPath below the root of the hierarchies; a container without one gets its own.
+func cgroupPath(id string, spec *specs.Spec) string {
+	if spec.Linux == nil || spec.Linux.CgroupsPath == "" {
+		return "/crisp-" + id
+	}
+	if p := spec.Linux.CgroupsPath; path.IsAbs(p) || isSystemdPath(p) {
+		return p
+	}
+	return "/" + spec.Linux.CgroupsPath
+}
+
+// isSystemdPath recognizes "slice:prefix:name", which package cgroup has its own error for.
+func isSystemdPath(p string) bool {
+	var colons int
+	for _, r := range p {
+		if r == ':' {
+			colons++
+		}
+	}
+	return colons == 2
 }
 
 // LoadRequest names a container that exists, after a restart of the daemon.
@@ -46,5 +153,43 @@ type LoadRequest struct {
 
 // Load returns the handle of a container that an earlier Create made.
 func (r *Runtime) Load(ctx context.Context, q LoadRequest) (*Container, error) {
-	return nil, errors.ErrUnsupported
+	if q.Spec == nil {
+		return nil, fmt.Errorf("load %s: %w", q.ID, invalid("config.json", "missing"))
+	}
+	c := r.container(q.ID, q.Spec, q.Monitor)
+	cg, err := r.cgroups.Open(c.cgroupPath)
+	if err != nil && !errors.Is(err, cgroup.ErrNotFound) {
+		return nil, err
+	}
+	if err == nil {
+		c.Cgroup = cg
+	}
+	if q.Pid == 0 {
+		return c, nil
+	}
+	if err := c.find(ctx, q.Pid); err != nil {
+		return nil, fmt.Errorf("load %s: %w", q.ID, err)
+	}
+	return c, nil
+}
+
+// find takes the pidfd of the first process from the monitor, whose child it is: the pid of a record may be another's by now.
+func (c *Container) find(ctx context.Context, pid int) error {
+	states, err := c.monitor.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range states {
+		switch {
+		case s.Pidfd == nil:
+		case s.ID == c.ID && !s.Exec:
+			c.Pid, c.Pidfd = s.Pid, s.Pidfd
+		default:
+			s.Pidfd.Close()
+		}
+	}
+	if c.Pidfd != nil && c.Pid != pid {
+		return fmt.Errorf("its process is %d, not %d", c.Pid, pid)
+	}
+	return nil
 }

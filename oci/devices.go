@@ -118,22 +118,26 @@ func (a *assembly) deviceDir(p string) (plan.Reg, string) {
 }
 
 // makeNode makes a device node. One that is there already stays if it was mounted by the spec on a /dev of its own; in the image's
-// /dev it must be the same device.
+// /dev it must be the same device, which of a block device VERIFY_DEV cannot tell.
 func (a *assembly) makeNode(d device, dir plan.Reg, name string, own bool) {
 	s := a.step(plan.OpMknodat, d.kind|d.mode, d.number)
 	s.FD, s.Str[0] = dir, name
-	exists := a.tolerate(unix.EEXIST)
+	exists := -1
+	if own || d.kind != unix.S_IFBLK {
+		exists = a.tolerate(unix.EEXIST)
+	}
 	if d.uid != 0 || d.gid != 0 {
 		s := a.step(plan.OpFchownat, uint64(d.uid), uint64(d.gid))
 		s.FD, s.Str[0] = dir, name
 	}
-	a.skipHere(exists)
-	if own || d.kind == unix.S_IFIFO {
-		return
+	if exists >= 0 {
+		a.skipHere(exists)
 	}
-	node := a.openat(dir, name, opath|nofollow, beneath|noSymlinks)
-	a.verify(node, d)
-	a.close(node)
+	if !own && d.kind == unix.S_IFCHR {
+		node := a.openat(dir, name, opath|nofollow, beneath|noSymlinks)
+		a.verify(node, d)
+		a.close(node)
+	}
 }
 
 // bindDevice binds the host's device of the same path: mknod(2) of devices is forbidden in user namespaces.
@@ -145,14 +149,16 @@ func (a *assembly) bindDevice(d device, dir plan.Reg, name string) {
 		return
 	}
 	node := a.clonePath(d.path, 0)
-	a.verify(node, d)
+	if d.kind == unix.S_IFCHR {
+		a.verify(node, d)
+	}
 	target := a.point(dir, name, pointFile, plan.NoReg)
 	a.attach(node, target)
 	a.close(target)
 	a.close(node)
 }
 
-// verify fails unless a register is the device.
+// verify fails unless a register is the character device.
 func (a *assembly) verify(r plan.Reg, d device) {
 	a.step(plan.OpVerifyDev, d.kind, d.number).FD = r
 }

@@ -14,16 +14,14 @@ const devptsMagic = 0x1cd1
 // unchanged is the ID that chown(2) leaves as it is.
 const unchanged = 1<<32 - 1
 
-// stdio makes the monitor's pipes, or the files of an exec, the process's stdio.
+// stdio makes the monitor's pipes, or the files of an exec, the process's stdio; a terminal is that already.
 func (a *assembly) stdio() {
+	if a.tty() {
+		return
+	}
 	a.about("set up stdio")
 	a.step(plan.OpStdio)
-	a.ownStdio()
-}
-
-// ownStdio gives pipes to the user of the process, so that it may open /dev/stdout.
-func (a *assembly) ownStdio() {
-	if uid := a.process.User.UID; uid != 0 {
+	if uid := a.process.User.UID; uid != 0 { // so that it may open /dev/stdout
 		a.step(plan.OpFchownStdio, uint64(uid))
 	}
 }

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"crisp/conmon"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// ExecRequest says what to execute in a container. Files go straight into the process and stay the caller's.
+type ExecRequest struct {
+	ID                    string // of the exec itself, "" for a random one
+	Process               *specs.Process
+	Stdin, Stdout, Stderr *os.File
+	TTY                   bool
+}
+
+// Exec runs a further process in the container and returns when its exec has succeeded. ErrNotRunning when the container's first
+// process has exited.
+func (c *Container) Exec(ctx context.Context, q ExecRequest) (*conmon.Exec, error) {
+	if !c.Running() {
+		return nil, ErrNotRunning
+	}
+	o := c.options()
+	o.TTY = q.TTY
+	compiled, err := CompileExec(c.kept, q.Process, o)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range compiled.Warnings {
+		c.runtime.log.Debug(w, "container", c.ID) // said at Create
+	}
+	var opened cleanup
+	defer opened.run()
+	join, err := c.Cgroup.JoinBeside(c.Pid)
+	if err != nil {
+		return nil, c.gone(err)
+	}
+	opened.push(func() { join.Close() })
+	files, err := c.runtime.openFiles(compiled.Files, given{container: c.Pidfd, join: join}, &opened)
+	if err != nil {
+		return nil, err
+	}
+	e, err := c.monitor.Exec(ctx, conmon.ExecRequest{
+		ID: q.ID, Plan: compiled.Plan, Files: files, Stdin: q.Stdin, Stdout: q.Stdout, Stderr: q.Stderr,
+		TTY: q.TTY || q.Process.Terminal,
+	})
+	if err != nil {
+		return nil, c.gone(err)
+	}
+	return e, nil
+}
+
+// gone makes an error ErrNotRunning when the container's exit is what it comes from: its namespaces, cgroup or PID 1 were gone.
+func (c *Container) gone(err error) error {
+	if !c.Running() && (errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOMEM)) {
+		return errors.Join(ErrNotRunning, err)
+	}
+	return err
+}

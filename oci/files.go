@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"fmt"
+	"os"
+
+	"crisp/oci/cgroup"
+
+	"golang.org/x/sys/unix"
+)
+
+// given are the files that are there already. They stay their owner's.
+type given struct {
+	rootfs, exec, container *os.File
+	mounts                  map[string]*os.File
+	join                    cgroup.Join
+}
+
+// openFiles opens the files of the requests, for the registers in their order. What it opens is pushed to the cleanup.
+func (r *Runtime) openFiles(requests []FileRequest, g given, undo *cleanup) ([]*os.File, error) {
+	maps := idMaps{}
+	defer maps.close()
+	files := make([]*os.File, len(requests))
+	for i := range requests {
+		f, own, err := r.openFile(&requests[i], g, maps)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", requests[i].Note, err)
+		}
+		if own {
+			undo.file(f)
+		}
+		files[i] = f
+	}
+	return files, nil
+}
+
+// openFile opens one file; own says that the caller closes it.
+func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, own bool, err error) {
+	switch q.Kind {
+	case FileRootfs:
+		f = g.rootfs
+	case FileExec:
+		f = g.exec
+	case FileContainer:
+		f = g.container
+	case FileCgroup:
+		f = g.join.Dir
+	case FileCgroupProcs:
+		f = g.join.Procs[q.Index]
+	case FileProcfs:
+		f = r.proc
+	case FileNamespace:
+		f, err = r.openNamespace(q)
+		return f, true, err
+	case FileTree:
+		f, err = openTree(unix.AT_FDCWD, q.Path, q, maps)
+		return f, true, err
+	case FileMount:
+		f, err = openTree(int(g.mounts[q.Path].Fd()), "", q, maps)
+		return f, true, err
+	}
+	if f == nil {
+		return nil, false, os.ErrInvalid
+	}
+	return f, false, nil
+}
+
+// openNamespace opens a namespace and makes sure of its type (ioctl_nsfs(2)).
+func (r *Runtime) openNamespace(q *FileRequest) (*os.File, error) {
+	f, err := os.Open(q.Path)
+	if err != nil {
+		return nil, err
+	}
+	flag, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE)
+	if err != nil || uint64(flag) != q.Namespace {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w: not of this type", q.Path, ErrWrongNamespace)
+	}
+	if !q.NotHost {
+		return f, nil
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil || r.hostNamespaces[inode{st.Dev, st.Ino}] {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w: a sysctl would change the host's", q.Path, ErrWrongNamespace)
+	}
+	return f, nil
+}
+
+// openTree makes a detached copy of the mount at a path, or of the one that dir stands on when path is empty, with the owners and
+// attributes asked for.
+func openTree(dir int, path string, q *FileRequest, maps idMaps) (*os.File, error) {
+	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
+	if path == "" {
+		flags |= unix.AT_EMPTY_PATH
+	}
+	if q.Recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	fd, err := unix.OpenTree(dir, path, flags)
+	if err != nil {
+		return nil, &os.PathError{Op: "open_tree", Path: q.Path, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), q.Path)
+	if err := prepareTree(f, q, maps); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func prepareTree(f *os.File, q *FileRequest, maps idMaps) error {
+	if q.IDMap != nil {
+		if err := maps.apply(f, q.IDMap); err != nil {
+			return err
+		}
+	}
+	for _, at := range q.Attributes {
+		attr := unix.MountAttr{Attr_set: at.Set, Attr_clr: at.Clear, Propagation: at.Propagation}
+		if err := unix.MountSetattr(int(f.Fd()), "", uint(at.flags()|unix.AT_EMPTY_PATH), &attr); err != nil {
+			return &os.PathError{Op: "mount_setattr", Path: q.Path, Err: err}
+		}
+	}
+	return nil
+}

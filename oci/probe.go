@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"crisp/oci/cgroup"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+)
+
+// probeHost finds out what plans depend on.
+func probeHost(m *cgroup.Manager) (Host, error) {
+	h := Host{CgroupDir: m.Mode() == cgroup.V2, CgroupProcs: m.Hierarchies()}
+	mounts, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return Host{}, err
+	}
+	defer mounts.Close()
+	all, err := mountinfo.GetMountsFromReader(mounts, mountinfo.FSTypeFilter("cgroup", "cgroup2"))
+	if err != nil {
+		return Host{}, fmt.Errorf("parse /proc/self/mountinfo: %w", err)
+	}
+	h.readCgroupMounts(all)
+	h.AppArmor = readsY("/sys/module/apparmor/parameters/enabled")
+	h.AppArmorDir = exists("/proc/self/attr/apparmor/exec")
+	h.SELinux = exists("/sys/fs/selinux/enforce")
+	if h.Capabilities, err = ownCapabilities(); err != nil {
+		return Host{}, err
+	}
+	h.RaiseLimits = h.Capabilities&(1<<unix.CAP_SYS_RESOURCE) != 0
+	h.HardLimits = map[int]uint64{}
+	for name, resource := range rlimits {
+		var l unix.Rlimit
+		if err := unix.Prlimit(0, resource, nil, &l); err != nil {
+			return Host{}, fmt.Errorf("read %s: %w", name, err)
+		}
+		h.HardLimits[resource] = l.Max
+	}
+	return h, nil
+}
+
+// readCgroupMounts takes over the mounts of the cgroup file systems, the first of each.
+func (h *Host) readCgroupMounts(all []*mountinfo.Info) {
+	for _, m := range all {
+		if m.FSType == "cgroup2" {
+			if h.UnifiedMount == "" {
+				h.UnifiedMount = m.Mountpoint
+			}
+			continue
+		}
+		controllers := cgroupControllers(m.VFSOptions)
+		known := func(o Hierarchy) bool { return slices.Equal(o.Controllers, controllers) }
+		if m.Root == "/" && len(controllers) > 0 && !slices.ContainsFunc(h.Hierarchies, known) {
+			h.Hierarchies = append(h.Hierarchies, Hierarchy{Path: m.Mountpoint, Controllers: controllers})
+		}
+	}
+}
+
+// cgroupControllers takes the controllers from the options of a cgroup v1 file system: "rw,cpu,cpuacct", "rw,xattr,name=systemd".
+func cgroupControllers(options string) []string {
+	notControllers := []string{"rw", "ro", "xattr", "noprefix", "clone_children", "none", "favordynmods", "cpuset_v2_mode", "seclabel"}
+	return slices.DeleteFunc(strings.Split(options, ","), func(o string) bool {
+		return o == "" || slices.Contains(notControllers, o) || strings.HasPrefix(o, "release_agent=")
+	})
+}
+
+func readsY(path string) bool {
+	b, err := os.ReadFile(path)
+	return err == nil && strings.HasPrefix(string(b), "Y")
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// ownCapabilities are the permitted capabilities of this process.
+func ownCapabilities() (uint64, error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return 0, fmt.Errorf("capget: %w", err)
+	}
+	return uint64(data[0].Permitted) | uint64(data[1].Permitted)<<32, nil
+}
+
+// inode names a file of any file system.
+type inode struct{ dev, ino uint64 }
+
+// hostNamespaces are the daemon's own namespaces. They are read once, at start: later a thread may be in another for a moment.
+func hostNamespaces() (map[inode]bool, error) {
+	all := map[inode]bool{}
+	for _, name := range []string{"net", "ipc", "uts", "user"} {
+		var st unix.Stat_t
+		if err := unix.Stat("/proc/self/ns/"+name, &st); err != nil {
+			return nil, fmt.Errorf("/proc/self/ns/%s: %w", name, err)
+		}
+		all[inode{st.Dev, st.Ino}] = true
+	}
+	return all, nil
+}
+
+// openProc makes a procfs that is mounted nowhere, so that nothing can be mounted over a file of it.
+func openProc() (*os.File, error) {
+	fs, err := unix.Fsopen("proc", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("fsopen", err)
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return nil, os.NewSyscallError("fsconfig", err)
+	}
+	const attributes = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
+	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, attributes)
+	if err != nil {
+		return nil, os.NewSyscallError("fsmount", err)
+	}
+	f := os.NewFile(uintptr(fd), "proc")
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil || st.Type != unix.PROC_SUPER_MAGIC {
+		f.Close()
+		return nil, errors.New("not a procfs")
+	}
+	return f, nil
+}
