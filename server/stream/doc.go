@@ -11,7 +11,7 @@
 //	        ══ stdin, resize ══════════▶ Runtime.Exec ──▶ the command
 //	        ◀═ stdout, stderr, error ════╛                its exit code goes as a Status into the error channel
 //
-// The protocols come from k8s.io/cri-streaming, the code that the kubelet's tests are written against. Its token cache
-// and its HTTP server are not used: here a session's context ends when its client vanishes, which hijacked connections
-// do not tell, Close ends the sessions too, and go-restful is not linked.
+// The protocols come from k8s.io/cri-streaming, the code that the kubelet's tests are written against, but for WebSocket's
+// v5, which it lacks (websocket.go). Its token cache and its HTTP server are not used: here a session's context ends when its
+// client vanishes, which hijacked connections do not tell, Close ends the sessions too, and go-restful is not linked.
 package stream

@@ -133,21 +133,33 @@ func take[R any](s *Server, w http.ResponseWriter, r *http.Request) (R, *session
 }
 
 func (s *Server) serveExec(w http.ResponseWriter, r *http.Request) {
-	if req, se, ok := take[*runtime.ExecRequest](s, w, r); ok {
-		se.stdin, se.stdout, se.stderr = req.Stdin, req.Stdout, req.Stderr
-		remotecommand.ServeExec(w, r, se, "", "", req.ContainerId, req.Cmd,
-			&remotecommand.Options{Stdin: req.Stdin, Stdout: req.Stdout, Stderr: req.Stderr, TTY: req.Tty},
-			s.config.IdleTimeout, remotecommand.DefaultStreamCreationTimeout, remotecommand.SupportedStreamingProtocols)
+	req, se, ok := take[*runtime.ExecRequest](s, w, r)
+	if !ok {
+		return
 	}
+	o := &remotecommand.Options{Stdin: req.Stdin, Stdout: req.Stdout, Stderr: req.Stderr, TTY: req.Tty}
+	se.wanted = *o
+	if wantsV5(r) {
+		s.serveV5(w, r, o, func(c channels) error { return se.exec(req.ContainerId, req.Cmd, c) })
+		return
+	}
+	remotecommand.ServeExec(w, r, se, "", "", req.ContainerId, req.Cmd, o,
+		s.config.IdleTimeout, remotecommand.DefaultStreamCreationTimeout, remotecommand.SupportedStreamingProtocols)
 }
 
 func (s *Server) serveAttach(w http.ResponseWriter, r *http.Request) {
-	if req, se, ok := take[*runtime.AttachRequest](s, w, r); ok {
-		se.stdin, se.stdout, se.stderr = req.Stdin, req.Stdout, req.Stderr
-		remotecommand.ServeAttach(w, r, se, "", "", req.ContainerId,
-			&remotecommand.Options{Stdin: req.Stdin, Stdout: req.Stdout, Stderr: req.Stderr, TTY: req.Tty},
-			s.config.IdleTimeout, remotecommand.DefaultStreamCreationTimeout, remotecommand.SupportedStreamingProtocols)
+	req, se, ok := take[*runtime.AttachRequest](s, w, r)
+	if !ok {
+		return
 	}
+	o := &remotecommand.Options{Stdin: req.Stdin, Stdout: req.Stdout, Stderr: req.Stderr, TTY: req.Tty}
+	se.wanted = *o
+	if wantsV5(r) {
+		s.serveV5(w, r, o, func(c channels) error { return se.attach(req.ContainerId, c) })
+		return
+	}
+	remotecommand.ServeAttach(w, r, se, "", "", req.ContainerId, o,
+		s.config.IdleTimeout, remotecommand.DefaultStreamCreationTimeout, remotecommand.SupportedStreamingProtocols)
 }
 
 func (s *Server) servePortForward(w http.ResponseWriter, r *http.Request) {

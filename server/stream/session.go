@@ -15,55 +15,68 @@ import (
 	"crisp/sandbox"
 )
 
-// session is one client's exec, attach or port-forward: what cri-streaming calls when the streams are open. Of its
-// arguments the name and uid of a pod are for kubelets; its contexts do not end with the client, so the connection's is
-// taken instead.
+// session is one client's exec, attach or port-forward: what is called when the streams are open. Of cri-streaming's arguments
+// the name and uid of a pod are for kubelets; its contexts do not end with the client, so the connection's is taken instead.
 type session struct {
-	runtime               Runtime
-	log                   *slog.Logger
-	client                *conn
-	stdin, stdout, stderr bool // what was asked for: WebSocket makes a channel for each
+	runtime Runtime
+	log     *slog.Logger
+	client  *conn
+	wanted  remotecommand.Options // WebSocket makes a channel for each stream, asked for or not
+}
+
+// channels are the open streams of an exec or attach.
+type channels struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	resize         <-chan remotecommand.TerminalSize
+}
+
+// exec runs a command. An exit code over 0 is a utilexec.CodeExitError.
+func (s *session) exec(id string, cmd []string, c channels) error {
+	ctx, cancel := context.WithCancel(s.client.ctx)
+	defer cancel()
+	start := time.Now()
+	code, err := s.runtime.Exec(ctx, id, sandbox.ExecRequest{
+		Cmd:    cmd,
+		TTY:    s.wanted.TTY,
+		Stdin:  reader(s.wanted.Stdin, c.stdin),
+		Stdout: writer(s.wanted.Stdout, c.stdout),
+		Stderr: writer(s.wanted.Stderr, c.stderr),
+		Resize: sizes(ctx, c.resize),
+	})
+	s.ended("exec", err, start, slog.String("container", id), slog.Any("cmd", cmd), slog.Int("exit", code))
+	if err == nil && code != 0 {
+		return utilexec.CodeExitError{Err: fmt.Errorf("command terminated with exit code %d", code), Code: code}
+	}
+	return err
+}
+
+// attach connects to a container's own streams.
+func (s *session) attach(id string, c channels) error {
+	ctx, cancel := context.WithCancel(s.client.ctx)
+	defer cancel()
+	start := time.Now()
+	err := s.runtime.Attach(ctx, id, sandbox.AttachRequest{
+		TTY:    s.wanted.TTY,
+		Stdin:  reader(s.wanted.Stdin, c.stdin),
+		Stdout: writer(s.wanted.Stdout, c.stdout),
+		Stderr: writer(s.wanted.Stderr, c.stderr),
+		Resize: sizes(ctx, c.resize),
+	})
+	s.ended("attach", err, start, slog.String("container", id))
+	return err
 }
 
 // ExecInContainer implements remotecommand.Executor.
 func (s *session) ExecInContainer(_ context.Context, _, _, id string, cmd []string, in io.Reader, out, err io.WriteCloser,
-	tty bool, resize <-chan remotecommand.TerminalSize, _ time.Duration) error {
-	ctx, cancel := context.WithCancel(s.client.ctx)
-	defer cancel()
-	start := time.Now()
-	code, failed := s.runtime.Exec(ctx, id, sandbox.ExecRequest{
-		Cmd:    cmd,
-		TTY:    tty,
-		Stdin:  reader(s.stdin, in),
-		Stdout: writer(s.stdout, out),
-		Stderr: writer(s.stderr, err),
-		Resize: sizes(ctx, resize),
-	})
-	s.ended("exec", failed, start, slog.String("container", id), slog.Any("cmd", cmd), slog.Int("exit", code))
-	if failed != nil {
-		return failed
-	}
-	if code != 0 {
-		return utilexec.CodeExitError{Err: fmt.Errorf("command terminated with exit code %d", code), Code: code}
-	}
-	return nil
+	_ bool, resize <-chan remotecommand.TerminalSize, _ time.Duration) error {
+	return s.exec(id, cmd, channels{in, out, err, resize})
 }
 
 // AttachContainer implements remotecommand.Attacher.
 func (s *session) AttachContainer(_ context.Context, _, _, id string, in io.Reader, out, err io.WriteCloser,
-	tty bool, resize <-chan remotecommand.TerminalSize) error {
-	ctx, cancel := context.WithCancel(s.client.ctx)
-	defer cancel()
-	start := time.Now()
-	failed := s.runtime.Attach(ctx, id, sandbox.AttachRequest{
-		TTY:    tty,
-		Stdin:  reader(s.stdin, in),
-		Stdout: writer(s.stdout, out),
-		Stderr: writer(s.stderr, err),
-		Resize: sizes(ctx, resize),
-	})
-	s.ended("attach", failed, start, slog.String("container", id))
-	return failed
+	_ bool, resize <-chan remotecommand.TerminalSize) error {
+	return s.attach(id, channels{in, out, err, resize})
 }
 
 // PortForward implements portforward.PortForwarder.

@@ -5,11 +5,13 @@ package stream
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -317,18 +319,100 @@ func TestWebSocketExec(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ws.Close()
+	channels := receive(ws)
+	if channels[1] != "hello" || !strings.Contains(channels[3], `"message":"5"`) {
+		t.Errorf("%q", channels)
+	}
+}
+
+func TestWebSocketV5HalfClosesStdinAndResizes(t *testing.T) {
+	s := serve(t, fake{exec: func(_ context.Context, _ string, r sandbox.ExecRequest) (int, error) {
+		size := <-r.Resize
+		in, err := io.ReadAll(r.Stdin) // ends by the close message, with the connection open
+		if err != nil {
+			return 0, err
+		}
+		fmt.Fprintf(r.Stdout, "%s at %dx%d", in, size.Cols, size.Rows)
+		return 5, nil
+	}})
+	url := mustExec(t, s, &runtime.ExecRequest{ContainerId: "c", Cmd: []string{"x"}, Stdin: true, Stdout: true, Tty: true})
+	ws, err := websocket.Dial("ws"+strings.TrimPrefix(url, "http"), v5, "http://localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	for _, m := range []string{"\x04" + `{"Width":80,"Height":24}`, "\x00hello", "\xff\x00"} {
+		if err := websocket.Message.Send(ws, []byte(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := receive(ws)
+	if got[1] != "hello at 80x24" || !strings.Contains(got[3], `"causes":[{"reason":"ExitCode","message":"5"}]`) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestWebSocketV5Attach(t *testing.T) {
+	s := serve(t, fake{attach: func(_ context.Context, _ string, r sandbox.AttachRequest) error {
+		if r.Stdin != nil || r.Stderr != nil || r.Resize != nil {
+			t.Error("streams that nobody asked for")
+		}
+		_, err := fmt.Fprint(r.Stdout, "attached")
+		return err
+	}})
+	url, err := s.Attach(&runtime.AttachRequest{ContainerId: "c", Stdout: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ws, err := websocket.Dial("ws"+strings.TrimPrefix(url, "http"), v5, "http://localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	if got := receive(ws); got[1] != "attached" || got[3] != "{\"status\":\"Success\"}\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestBothProtocolsTellTheSameEnd(t *testing.T) {
+	for _, exec := range []func(context.Context, string, sandbox.ExecRequest) (int, error){
+		func(context.Context, string, sandbox.ExecRequest) (int, error) { return 0, nil },
+		func(context.Context, string, sandbox.ExecRequest) (int, error) { return 9, nil },
+		func(context.Context, string, sandbox.ExecRequest) (int, error) { return 0, errors.New("broken") },
+	} {
+		s := serve(t, fake{exec: exec})
+		var ends []exit
+		for _, protocol := range []string{"v4.channel.k8s.io", v5} {
+			url := mustExec(t, s, &runtime.ExecRequest{ContainerId: "c", Cmd: []string{"x"}, Stdout: true})
+			ws, err := websocket.Dial("ws"+strings.TrimPrefix(url, "http"), protocol, "http://localhost")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ws.Close()
+			var e exit
+			if err := json.Unmarshal([]byte(receive(ws)[3]), &e); err != nil {
+				t.Fatal(err)
+			}
+			ends = append(ends, e)
+		}
+		ends[1].Message = ends[0].Message // cri-streaming adds words
+		if !reflect.DeepEqual(ends[0], ends[1]) {
+			t.Errorf("%+v and %+v", ends[0], ends[1])
+		}
+	}
+}
+
+// receive reads a WebSocket to its end and returns what came on each channel.
+func receive(ws *websocket.Conn) map[byte]string {
 	channels := map[byte]string{}
 	for {
 		var m []byte
-		if err := websocket.Message.Receive(ws, &m); err != nil {
-			break
+		if websocket.Message.Receive(ws, &m) != nil {
+			return channels
 		}
 		if len(m) > 0 {
 			channels[m[0]] += string(m[1:])
 		}
-	}
-	if channels[1] != "hello" || !strings.Contains(channels[3], `"message":"5"`) {
-		t.Errorf("%q", channels)
 	}
 }
 
