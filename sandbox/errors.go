@@ -24,6 +24,8 @@ var (
 	ErrNotRunning = errors.New("not running")
 	// ErrPrivileged: a privileged container was asked for in a pod that is not privileged (InvalidArgument).
 	ErrPrivileged = errors.New("no privileged container allowed in sandbox")
+	// ErrImageVolume: an image volume cannot be mounted. The kubelet wants the error to begin with "ImageVolumeMountFailed".
+	ErrImageVolume = errors.New("image volume")
 	// ErrUnsupported: crisp does not have what was asked for yet (Unimplemented).
 	ErrUnsupported = errors.New("not supported")
 	// ErrDeadline: the time given for a command, or for a stage of an operation, is over (DeadlineExceeded).

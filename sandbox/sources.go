@@ -17,10 +17,6 @@ import (
 	"crisp/sandbox/spec"
 )
 
-// volumePrefix begins the error of an image volume: the kubelet shows the rest as the container's waiting message
-// (kuberuntime_manager.go of the kubelet, ErrImageVolumeMountFailed).
-const volumePrefix = "ImageVolumeMountFailed"
-
 // prepareSources sees that what the bind mounts name is there. A path that is missing becomes a directory, as with every other
 // runtime (hostPath volumes of type "" depend on it, though the CRI asks for an error); Defaults.RejectAbsent turns that off.
 func (b *containerBuild) prepareSources(context.Context) error {
@@ -110,7 +106,7 @@ func (b *containerBuild) holdVolumes(owner string) error {
 			err = b.m.cfg.Images.Hold(img.ID, owner)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: image %s: %w", volumePrefix, name, err)
+			return fmt.Errorf("%w: image %s: %w", ErrImageVolume, name, err)
 		}
 		mt.Image.Image, mt.Image.ImageRef = img.ID, imageRef(img)
 	}
@@ -122,7 +118,7 @@ func (b *containerBuild) mountVolumes(context.Context) error {
 	for _, mt := range b.out.ImageMounts {
 		f, err := b.m.cfg.Images.MountReadOnly(mt.GetImage().GetImage(), mt.GetImageSubPath())
 		if err != nil {
-			return fmt.Errorf("%s: %s: %w", volumePrefix, mt.GetContainerPath(), err)
+			return fmt.Errorf("%w at %s: %w", ErrImageVolume, mt.GetContainerPath(), err)
 		}
 		if b.mounts == nil {
 			b.mounts = map[string]*os.File{}

@@ -105,8 +105,8 @@ func swapUsage(s *cgroup.Stats) *runtime.SwapUsage {
 	return u
 }
 
-func psi(p *cgroup.Pressure) *runtime.PsiStats {
-	if p == nil {
+func psi(p cgroup.Pressure) *runtime.PsiStats {
+	if !p.Known {
 		return nil
 	}
 	line := func(l cgroup.PressureLine) *runtime.PsiData {
