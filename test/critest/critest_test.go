@@ -55,6 +55,12 @@ func TestListedSpecThatFailsOrIsSkippedIsARegression(t *testing.T) {
 	}
 }
 
+func TestListedSpecThatIsGoneIsNoticed(t *testing.T) {
+	if got := absent(parsed(t), []string{"[k8s.io] A b c", "renamed"}); !slices.Equal(got, []string{"renamed"}) {
+		t.Errorf("absent %q", got)
+	}
+}
+
 func TestListIsReadAsItWasWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "list")
 	if err := writeList(path, []string{"b", "a"}); err != nil {

@@ -45,6 +45,13 @@ func compare(specs []spec, listed []string) verdict {
 	return v
 }
 
+// absent are the listed specs that the suite does not have any more.
+func absent(specs []spec, listed []string) []string {
+	return slices.DeleteFunc(slices.Clone(listed), func(name string) bool {
+		return slices.ContainsFunc(specs, func(s spec) bool { return s.name == name })
+	})
+}
+
 // judge prints the verdict; its error names what passed once and does not any more.
 func (s suite) judge(specs []spec, list string) error {
 	listed, err := readList(list)
@@ -52,6 +59,9 @@ func (s suite) judge(specs []spec, list string) error {
 		return err
 	}
 	v := compare(specs, listed)
+	if s.focus == "" && s.skip == "" {
+		v.regressions = append(v.regressions, absent(specs, listed)...)
+	}
 	for _, f := range v.failures {
 		fmt.Printf("FAIL %s (%v)\n     %s\n", f.name, f.took.Round(1e6), strings.ReplaceAll(f.message, "\n", "\n     "))
 	}

@@ -114,7 +114,7 @@ func (l *Lane) Scope(dir string) leak.Scope {
 			case "link":
 				return name == "crisp0"
 			case "nftable":
-				return name == "inet crisp" || name == "ip crisp" || name == "ip6 crisp"
+				return name == "inet crisp-crisp0"
 			case "cgroup":
 				return filepath.Base(name) == filepath.Base(cgroup)
 			}
