@@ -20,17 +20,19 @@ import (
 // stands before what is general.
 //
 // The kubelet looks at few of them (k8s.io/cri-client and pkg/kubelet, v0.37): NotFound of a status or stop call means
-// gone, DeadlineExceeded of ExecSync means a failed probe, Unimplemented means "never ask again". The prefixes of
-// PullImage reach it only with code Unknown: for any other the client leaves gRPC's own words in front.
+// gone, DeadlineExceeded of ExecSync means a failed probe, Unimplemented means "never ask again". The prefixes, which become
+// the reasons that users see, reach it only with code Unknown: for any other the client leaves gRPC's own words in front.
 var kinds = []struct {
 	err    error
 	code   codes.Code
 	prefix string
 }{
+	{err: sandbox.ErrImageVolume, code: codes.Unknown, prefix: "ImageVolumeMountFailed: "},
+
 	{err: image.ErrUnavailable, code: codes.Unknown, prefix: "RegistryUnavailable: "},
-	{err: image.ErrSubPath, code: codes.Unknown, prefix: "ImageVolumeMountFailed: "},
 	{err: image.ErrUnauthorized, code: codes.Unauthenticated},
 	{err: image.ErrInvalidReference, code: codes.InvalidArgument},
+	{err: image.ErrSubPath, code: codes.InvalidArgument},
 	{err: image.ErrUser, code: codes.InvalidArgument},
 	{err: image.ErrNoPlatform, code: codes.FailedPrecondition},
 	{err: image.ErrUnsupported, code: codes.FailedPrecondition},

@@ -44,15 +44,11 @@ func (c *conn) gone() {
 	c.once.Do(func() { time.AfterFunc(c.drain, c.cancel) })
 }
 
-// listener accepts conns and knows which of them are open, hijacked ones too.
+// listener accepts conns that live no longer than ctx, hijacked ones too.
 type listener struct {
 	net.Listener
 	ctx   context.Context
 	drain time.Duration
-
-	// mu guards open.
-	mu   sync.Mutex
-	open map[*conn]struct{}
 }
 
 // Accept implements net.Listener.
@@ -63,23 +59,8 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 	c := &conn{Conn: nc, drain: l.drain}
 	c.ctx, c.cancel = context.WithCancel(l.ctx)
-	l.mu.Lock()
-	l.open[c] = struct{}{}
-	l.mu.Unlock()
-	context.AfterFunc(c.ctx, func() {
-		c.Conn.Close() // the client is gone, or the server is: nothing is left to say
-		l.mu.Lock()
-		delete(l.open, c)
-		l.mu.Unlock()
-	})
+	context.AfterFunc(c.ctx, func() { nc.Close() }) // the client is gone, or the server is: nothing is left to say
 	return c, nil
-}
-
-// sessions is how many connections are open.
-func (l *listener) sessions() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.open)
 }
 
 // connKey is the key of a request's conn in its context.

@@ -58,7 +58,7 @@ func New(c Config, r Runtime) (*Server, error) {
 		config:   c,
 		runtime:  r,
 		tokens:   newTokens(),
-		listener: &listener{Listener: l, ctx: ctx, drain: drainTime, open: map[*conn]struct{}{}},
+		listener: &listener{Listener: l, ctx: ctx, drain: drainTime},
 		stop:     stop,
 	}
 	mux := http.NewServeMux()
