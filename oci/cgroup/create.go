@@ -51,7 +51,14 @@ func (m *Manager) Create(cgroupsPath string, r *specs.LinuxResources) (*Cgroup, 
 		}
 	}
 	enableErr := m.enableControllers(p)
-	if err := m.apply(p, writes); err != nil {
+	err = m.apply(p, writes)
+	if m.mode == V2 && errors.Is(err, unix.ENOENT) {
+		// Another Create may be switching controllers on at this moment: the kernel lists them before their files are there. Writing
+		// to cgroup.subtree_control, even what it says already, waits for that.
+		enableErr = m.enableAgain(p)
+		err = m.apply(p, writes)
+	}
+	if err != nil {
 		return nil, undo(errors.Join(err, enableErr))
 	}
 	if err := c.setDevices(r.Devices); err != nil {
@@ -95,12 +102,26 @@ func (m *Manager) enableControllers(p string) error {
 	if len(missing(p, "cgroup.controllers")) == 0 {
 		return nil
 	}
+	return forParents(p, func(dir string) error {
+		if names := missing(dir, "cgroup.subtree_control"); len(names) > 0 {
+			return h.enable(dir, names)
+		}
+		return nil
+	})
+}
+
+// enableAgain switches on in all parents whatever is said of them already.
+func (m *Manager) enableAgain(p string) error {
+	names := slices.DeleteFunc(slices.Clone(wantedControllers), func(c string) bool { return !slices.Contains(m.unified.controllers, c) })
+	return forParents(p, func(dir string) error { return m.unified.enable(dir, names) })
+}
+
+// forParents calls f for the root and every directory on the way to p.
+func forParents(p string, f func(dir string) error) error {
 	var errs []error
 	dir := "."
 	for _, element := range strings.Split(p, "/") {
-		if names := missing(dir, "cgroup.subtree_control"); len(names) > 0 {
-			errs = append(errs, h.enable(dir, names))
-		}
+		errs = append(errs, f(dir))
 		dir = path.Join(dir, element)
 	}
 	return errors.Join(errs...)

@@ -28,7 +28,7 @@ func listOf(rules []deviceRule) (deviceList, error) {
 	for _, r := range rules {
 		if r.kind == 'a' {
 			if r.major != anyNumber || r.minor != anyNumber || r.access != accessAll {
-				return l, fmt.Errorf("%w: device rule %s %s: cgroup v1 has the type \"a\" for everything only", ErrInvalid, r, r.access)
+				return l, fmt.Errorf("%w: device rule %s %s: cgroup v1 has the type \"a\" for everything only", ErrInvalid, r.deviceID, r.access)
 			}
 			l = deviceList{allow: r.allow, exceptions: map[deviceID]access{}}
 			continue
@@ -44,7 +44,7 @@ func listOf(rules []deviceRule) (deviceList, error) {
 				l.exceptions[id] = a &^ r.access
 			default:
 				return l, fmt.Errorf("%w: device rule %s %s: cgroup v1 cannot except it from the earlier rule for %s",
-					ErrInvalid, r, r.access, id)
+					ErrInvalid, r.deviceID, r.access, id)
 			}
 			if l.exceptions[id] == 0 {
 				delete(l.exceptions, id)

@@ -187,7 +187,7 @@ const maxFilters = 16
 func (fc *filterCache) with(rules []deviceRule, f func(prog int) error) error {
 	fc.mu.Lock()
 	defer fc.mu.Unlock()
-	key := fmt.Sprint(rules)
+	key := filterKey(rules)
 	if prog, ok := fc.programs[key]; ok {
 		return f(int(prog.Fd()))
 	}
@@ -201,6 +201,15 @@ func (fc *filterCache) with(rules []deviceRule, f func(prog int) error) error {
 	}
 	fc.programs[key] = os.NewFile(uintptr(fd), "device filter")
 	return errors.Join(err, f(fd))
+}
+
+// filterKey differs for different rules.
+func filterKey(rules []deviceRule) string {
+	var b []byte
+	for _, r := range rules {
+		b = fmt.Appendf(b, "%c %d:%d %d %t\n", r.kind, r.major, r.minor, r.access, r.allow)
+	}
+	return string(b)
 }
 
 func (fc *filterCache) close() error {
