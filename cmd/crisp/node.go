@@ -125,5 +125,9 @@ func (n *node) info(c *config.Config) map[string]any {
 	if err != nil {
 		slog.Warn("configuration not shown", "error", err)
 	}
-	return map[string]any{"config": settings, "build": thisBuild(), "jobs": n.pods.Jobs()}
+	running := map[string]string{}
+	for _, job := range n.pods.Jobs() {
+		running[job.Key] = job.String()
+	}
+	return map[string]any{"config": settings, "build": thisBuild(), "jobs": running}
 }

@@ -4,11 +4,9 @@ package logs
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 
-	"github.com/sirupsen/logrus"
 	"k8s.io/klog/v2"
 )
 
@@ -21,15 +19,11 @@ func New(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
-// Adopt makes l what the process logs to: slog's and log's default, klog's (cri-streaming) and logrus's
-// (opencontainers/cgroups) target. The libraries' errors are details of calls that fail with an error of their own.
+// Adopt makes l what the process logs to: slog's and log's default, and klog's (cri-streaming) target. What klog calls errors
+// are details of sessions that end with an error of their own.
 func Adopt(l *slog.Logger) {
 	slog.SetDefault(l)
 	klog.SetSlogLogger(slog.New(&quiet{l.Handler().WithAttrs([]slog.Attr{slog.String("library", "klog")})}))
-	logrus.SetOutput(io.Discard)
-	logrus.SetLevel(logrus.DebugLevel) // the hook asks l
-	logrus.StandardLogger().ReplaceHooks(logrus.LevelHooks{})
-	logrus.AddHook(hook{l.With("library", "logrus")})
 }
 
 // quiet passes everything on at debug.
@@ -54,23 +48,3 @@ func (q *quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return &quiet{q.next
 
 // WithGroup implements slog.Handler.
 func (q *quiet) WithGroup(name string) slog.Handler { return &quiet{q.next.WithGroup(name)} }
-
-// hook passes logrus's entries on.
-type hook struct{ log *slog.Logger }
-
-// Levels implements logrus.Hook.
-func (hook) Levels() []logrus.Level { return logrus.AllLevels }
-
-// Fire implements logrus.Hook.
-func (h hook) Fire(e *logrus.Entry) error {
-	level := slog.LevelDebug
-	if e.Level <= logrus.WarnLevel { // logrus counts downwards
-		level = slog.LevelWarn
-	}
-	attrs := make([]slog.Attr, 0, len(e.Data))
-	for key, value := range e.Data {
-		attrs = append(attrs, slog.String(key, fmt.Sprint(value)))
-	}
-	h.log.LogAttrs(context.Background(), level, e.Message, attrs...)
-	return nil
-}
