@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The stdio of containers, and who is attached to it. What a container writes goes to its log, then to every attacher. An attacher that
  * does not read makes the container's stream wait; after STALL_NS it is dropped. An exec has none of this: its fds are the daemon's. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 #include "monitor.h"
 
 /* ---- sinks ---- */
@@ -84,7 +78,7 @@ static void sink_open(struct sink *k, int fd, void (*ready)(struct watch *, uint
 	watch_init(&k->w, fd, ready);
 	if (fd < 0)
 		return;
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	fd_flags(fd, O_NONBLOCK);
 	watch_on(&k->w, 0); /* tells when the reader goes; not of regular files */
 }
 
@@ -99,10 +93,8 @@ static bool stalled(const struct slot *s, int i)
 
 static void log_done(struct slot *s) /* after the exit, when nobody can write any more */
 {
-	if (s->state == CR_STATE_EXITED && s->out[0].w.fd < 0 && s->out[1].w.fd < 0 && s->log >= 0) {
-		close(s->log);
-		s->log = -1;
-	}
+	if (s->state == CR_STATE_EXITED && s->out[0].w.fd < 0 && s->out[1].w.fd < 0)
+		fd_close(&s->log);
 }
 
 static void stream_end(struct slot *s, int i)
@@ -135,7 +127,6 @@ static void stream_ready(struct watch *w, uint32_t events)
 {
 	struct stream *st = container(w, struct stream, w);
 	struct slot *s = container(st - st->index, struct slot, out);
-	(void)events;
 	if (stream_read(s, st->index) && stalled(s, st->index))
 		watch_off(w); /* not even hang-ups: they would be reported without end */
 }
@@ -165,7 +156,6 @@ static void attacher_stdin(struct watch *w, uint32_t events)
 	struct attacher *a = container(w, struct attacher, in);
 	struct slot *s = a->slot;
 	ssize_t n = read(w->fd, scratch->buf, 4096);
-	(void)events;
 	srv.trim = true;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -191,7 +181,7 @@ static void attacher_out(struct watch *w, uint32_t events)
 
 int attach(struct slot *s, uint32_t flags, int *fds)
 {
-	struct attacher *a = map_take(sizeof *a);
+	struct attacher *a = cell_take();
 	int n = 0;
 	if (!a)
 		return ENOMEM;
@@ -210,7 +200,7 @@ int attach(struct slot *s, uint32_t flags, int *fds)
 	srv.sweep = true;
 	if (a->in.fd < 0)
 		return 0;
-	fcntl(a->in.fd, F_SETFL, fcntl(a->in.fd, F_GETFL) | O_NONBLOCK);
+	fd_flags(a->in.fd, O_NONBLOCK);
 	if (s->in.w.fd < 0)
 		watch_close(&a->in);
 	else if (!s->in.len && watch_on(&a->in, EPOLLIN) < 0) /* a regular file: refused, it would never end */
@@ -225,7 +215,7 @@ static void attacher_free(struct attacher *a)
 	watch_close(&a->in);
 	sink_close(&a->out[0]);
 	sink_close(&a->out[1]);
-	map_give(a, sizeof *a);
+	cell_give(a);
 }
 
 int64_t attach_sweep(void)
@@ -260,7 +250,7 @@ int64_t attach_sweep(void)
 /* ---- the whole stdio of a slot ---- */
 static void stream_open(struct slot *s, int i, int fd)
 {
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	fd_flags(fd, O_NONBLOCK);
 	s->out[i].index = i;
 	watch_init(&s->out[i].w, fd, stream_ready);
 	watch_on(&s->out[i].w, EPOLLIN);
@@ -304,9 +294,7 @@ void stdio_drain(struct slot *s)
 	sink_close(&s->in);
 	for (struct attacher *a = s->attachers; a; a = a->next)
 		watch_close(&a->in);
-	if (s->console >= 0)
-		close(s->console);
-	s->console = -1;
+	fd_close(&s->console);
 	log_done(s);
 }
 

@@ -4,16 +4,6 @@
  *   CREATING --BARRIER--> CREATED --START, FINAL, end of the socket--> RUNNING --reaped--> EXITED --FORGET--> gone
  *       |                    '--------------------- reaped -----------------------------------^
  *       '--FAIL or death: an ERR when it is reaped, and gone; an EXEC goes from CREATING to RUNNING, and is gone with its event */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-#include "kernel.h"
 #include "monitor.h"
 
 static void answer_made(struct slot *s)
@@ -57,14 +47,8 @@ static void keep_fd(struct slot *s, const struct sync_msg *m, int fd)
 static bool sync_read(struct slot *s)
 {
 	struct sync_msg m;
-	char ctl[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { &m, sizeof m };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof ctl };
-	ssize_t n = recvmsg(s->sync.fd, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&h) : NULL;
-	int fd = -1;
-	if (c && c->cmsg_type == SCM_RIGHTS)
-		memcpy(&fd, CMSG_DATA(c), sizeof fd);
+	int *fds, nfds;
+	ssize_t n = recv_fds(s->sync.fd, &m, sizeof m, &fds, &nfds);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n != sizeof m) { /* the end: close-on-exec, or death */
@@ -76,8 +60,8 @@ static bool sync_read(struct slot *s)
 		answer_made(s);
 		return false;
 	}
-	if (fd >= 0)
-		keep_fd(s, &m, fd);
+	if (nfds > 0)
+		keep_fd(s, &m, fds[0]);
 	if (m.kind == SYNC_FAIL)
 		s->fail = (struct failure){ m.step, m.op, m.err ? m.err : EIO };
 	s->final |= m.kind == SYNC_FINAL;
@@ -91,7 +75,6 @@ static bool sync_read(struct slot *s)
 void sync_ready(struct watch *w, uint32_t events)
 {
 	struct slot *s = container(w, struct slot, sync);
-	(void)events;
 	while (s->sync.fd >= 0 && sync_read(s))
 		;
 }
@@ -170,9 +153,7 @@ static void slot_exited(struct slot *s, const siginfo_t *si)
 	s->state = CR_STATE_EXITED;
 	if (s->owed.type)
 		answer_failed(s);
-	if (s->pidfd >= 0)
-		close(s->pidfd);
-	s->pidfd = -1;
+	fd_close(&s->pidfd);
 	stdio_drain(s);
 	int record = write_record(s);
 	slot_describe(s, &m);

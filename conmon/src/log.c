@@ -2,12 +2,6 @@
  * The CRI log: `<RFC3339Nano> <stdout|stderr> <P|F> <content>\n`, P for a part of a line that goes on in the next record. One timestamp
  * and as a rule one writev for each read. The end of a batch without a newline waits for its rest. What cannot be written (ENOSPC) is
  * counted and dropped: a full disk neither stops nor ends a workload, and never leaves a torn record behind. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 #include "monitor.h"
 
 struct batch {

@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The event loop, and memory by pages. Events are taken one at a time: what a handler frees can then not be in a batch that is
  * being worked on, and epoll goes round its ready list by itself. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
-#include "kernel.h"
 #include "monitor.h"
 
 struct scratch *scratch;
@@ -45,9 +39,7 @@ void watch_off(struct watch *w)
 void watch_close(struct watch *w)
 {
 	watch_off(w);
-	if (w->fd >= 0)
-		close(w->fd);
-	w->fd = -1;
+	fd_close(&w->fd);
 }
 
 void loop_step(int64_t deadline)
@@ -84,6 +76,33 @@ uint64_t now_realtime(void)
 	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
 
+/* Slots, connections and attachers live in cells of one size; the first few in what is left of the page of our own data. */
+static union cell { union cell *next; char bytes[768]; } first[4], *cells;
+
+void *cell_take(void)
+{
+	static bool used;
+	size_t n = used ? 4096 / sizeof *cells : countof(first);
+	union cell *c = cells ? cells : used ? map_take(4096) : first;
+	if (!c)
+		return NULL;
+	if (!cells) {
+		used = true;
+		while (--n > 0)
+			cell_give(c + n);
+	} else {
+		cells = c->next;
+	}
+	return memset(c, 0, sizeof *c);
+}
+
+void cell_give(void *p)
+{
+	union cell *c = p;
+	c->next = cells;
+	cells = c;
+}
+
 void *map_take(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -106,6 +125,45 @@ char *put_number(char *at, uint64_t n, int width)
 	while (len)
 		*at++ = digits[--len];
 	return at;
+}
+
+void fd_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+int fd_flags(int fd, int set) { return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | set); }
+
+ssize_t send_fds(int sock, const void *msg, size_t len, const int *fds, int n, int flags)
+{
+	char ctl[CMSG_SPACE(sizeof(int) * 8)] = { 0 };
+	struct iovec iov = { (void *)(uintptr_t)msg, len };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
+	if (n > 0) {
+		h.msg_control = ctl;
+		h.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)n);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+		*c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int) * (size_t)n) };
+		memcpy(CMSG_DATA(c), fds, sizeof(int) * (size_t)n);
+	}
+	return sendmsg(sock, &h, flags | MSG_NOSIGNAL);
+}
+
+ssize_t recv_fds(int sock, void *msg, size_t len, int **fds, int *n)
+{
+	struct iovec iov = { msg, len };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = scratch->ctl, .msg_controllen = sizeof scratch->ctl };
+	ssize_t got = recvmsg(sock, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = got < 0 ? NULL : CMSG_FIRSTHDR(&h);
+	*n = 0;
+	srv.trim = true;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+		*fds = (int *)(void *)CMSG_DATA(c);
+		*n = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+	}
+	return got >= 0 && (h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ? (ssize_t)len + 1 : got;
 }
 
 void close_all_but(const int *keep, int n)

@@ -1,16 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
  * crisp-conmon: the executor and monitor of a pod (a listening socket at fd 3), or, called "pause", the pod's first process. */
-#define _GNU_SOURCE
-#include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include "kernel.h"
 #include "monitor.h"
 
 struct server srv = { .pidns = -1 };
@@ -34,7 +23,6 @@ static int pause_main(void)
 static void signals_ready(struct watch *w, uint32_t events)
 {
 	struct signalfd_siginfo si;
-	(void)events;
 	if (read(w->fd, &si, sizeof si) != sizeof si)
 		return;
 	if (si.ssi_signo == SIGCHLD)

@@ -9,13 +9,35 @@
  */
 #ifndef CRISP_MONITOR_H
 #define CRISP_MONITOR_H
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "kernel.h"
 #include "protocol.h"
 
 #define LINE_MAX_LOG 16384u        /* bytes of a log record, as containerd's max_container_log_line_size */
@@ -42,9 +64,15 @@ void loop_init(void);
 void loop_step(int64_t deadline); /* handles one event, or none when the deadline (monotonic ns, 0: never) passes */
 int64_t now_monotonic(void);
 uint64_t now_realtime(void);
+void *cell_take(void); /* zeroed, or NULL; for a slot, conn or attacher */
+void cell_give(void *);
 void *map_take(size_t size); /* zeroed pages, or NULL; untouched ones cost nothing */
 void map_give(void *, size_t size);
 char *put_number(char *at, uint64_t n, int width); /* decimal, zero-padded; returns the end */
+void fd_close(int *fd);         /* and empty it */
+int fd_flags(int fd, int set);  /* file status flags, as O_NONBLOCK */
+ssize_t send_fds(int sock, const void *msg, size_t len, const int *fds, int n, int flags);           /* up to 8 fds */
+ssize_t recv_fds(int sock, void *msg, size_t len, int **fds, int *n); /* len + 1: cut off; the fds lie in scratch->ctl */
 void close_all_but(const int *keep, int n);        /* above 2 */
 struct scratch { /* shared by everything that reads; its pages are given back when idle */
 	char buf[READ_SIZE];

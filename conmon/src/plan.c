@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The plan's validator. It looks at bytes alone, so it can be fuzzed: what it lets through holds no offset, size, register or
  * count that leads out of the plan, and every string ends inside it. Whether the steps make sense is the daemon's business. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include "kernel.h"
 #include "monitor.h"
 
 #define NAMESPACES ((uint64_t)(K_CLONE_NEWTIME | K_CLONE_NEWNS | K_CLONE_NEWCGROUP | K_CLONE_NEWUTS | K_CLONE_NEWIPC | \
 	K_CLONE_NEWUSER | K_CLONE_NEWPID | K_CLONE_NEWNET))
 
+_Static_assert(sizeof(struct slot) <= 768 && sizeof(struct attacher) <= 768, "fits a cell");
 _Static_assert(sizeof(struct cr_plan) == 128 && sizeof(struct cr_step) == 64 && sizeof(struct cr_msg) == 256, "no padding");
 
 static const char *const shapes[CR_OP_MAX] = {

@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The daemon's side: connections, requests, answers, events. Nothing here ever waits for a peer: a connection that does not take an answer
  * is closed, and its owner connects again and asks LIST. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-#include "kernel.h"
 #include "monitor.h"
 
 struct request {
 	const struct cr_msg *m;
-	struct conn *conn;
+	struct ticket ticket;
 	int *fds; /* those still to be closed; -1 where taken */
 	int nfds;
 };
@@ -21,25 +13,13 @@ struct request {
 /* ---- answers ---- */
 static void send_msg(struct conn *c, struct cr_msg *m, const int *fds, int nfds)
 {
-	char ctl[CMSG_SPACE(sizeof(int) * 8)];
-	struct iovec iov = { m, sizeof *m };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
 	if (!c || c->dead)
 		return;
 	m->nfds = (uint32_t)nfds;
-	if (nfds > 0) {
-		h.msg_control = ctl;
-		h.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)nfds);
-		struct cmsghdr *cm = CMSG_FIRSTHDR(&h);
-		cm->cmsg_level = SOL_SOCKET;
-		cm->cmsg_type = SCM_RIGHTS;
-		cm->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)nfds);
-		memcpy(CMSG_DATA(cm), fds, sizeof(int) * (size_t)nfds);
-	}
-	if (sendmsg(c->w.fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof *m) {
-		c->dead = true; /* closed by its own handler, which epoll calls for the hang-up */
-		shutdown(c->w.fd, SHUT_RDWR);
-	}
+	if (send_fds(c->w.fd, m, sizeof *m, fds, nfds, MSG_DONTWAIT) == sizeof *m)
+		return;
+	c->dead = true; /* closed by its own handler, which epoll calls for the hang-up */
+	shutdown(c->w.fd, SHUT_RDWR);
 }
 
 void answer(struct ticket *t, struct cr_msg *m, const int *fds, int nfds)
@@ -59,24 +39,14 @@ void answer_error(struct ticket *t, struct failure f)
 
 void announce(struct cr_msg *m)
 {
-	m->seq = 0;
 	for (struct conn *c = srv.conns; c; c = c->next)
 		if (c->subscribed)
 			send_msg(c, m, NULL, 0);
 }
 
-static int fail(const struct request *r, int at, int err)
-{
-	struct ticket t = { r->conn, r->m->seq, r->m->type };
-	answer_error(&t, (struct failure){ -1, at, err });
-	return -1;
-}
+static void fail(struct request *r, int at, int err) { answer_error(&r->ticket, (struct failure){ -1, at, err }); }
 
-static void ok(const struct request *r)
-{
-	struct ticket t = { r->conn, r->m->seq, r->m->type };
-	answer(&t, &(struct cr_msg){ 0 }, NULL, 0);
-}
+static void ok(struct request *r) { answer(&r->ticket, &(struct cr_msg){ 0 }, NULL, 0); }
 
 /* ---- slots ---- */
 void slot_describe(const struct slot *s, struct cr_msg *m)
@@ -106,7 +76,7 @@ bool anything_runs(void)
 
 static struct slot *slot_new(const struct request *r)
 {
-	struct slot *s = map_take(sizeof *s);
+	struct slot *s = cell_take();
 	if (!s)
 		return NULL;
 	memcpy(s->id, r->m->id, sizeof s->id);
@@ -115,7 +85,7 @@ static struct slot *slot_new(const struct request *r)
 	s->stdin_once = r->m->flags & CR_F_STDIN_ONCE;
 	s->state = CR_STATE_CREATING;
 	s->pidfd = s->log = s->exitdir = s->oom = s->console = s->sync.fd = s->in.w.fd = s->out[0].w.fd = s->out[1].w.fd = -1;
-	s->owed = (struct ticket){ r->conn, r->m->seq, r->m->type };
+	s->owed = r->ticket;
 	s->next = srv.slots;
 	srv.slots = s;
 	return s;
@@ -131,11 +101,10 @@ void slot_free(struct slot *s)
 	watch_close(&s->sync);
 	for (int i = 0; i < s->nsent; i++)
 		close(s->sent[i]);
-	const int fds[] = { s->pidfd, s->log, s->exitdir, s->oom, s->console };
+	int *const fds[] = { &s->pidfd, &s->log, &s->exitdir, &s->oom, &s->console };
 	for (size_t i = 0; i < countof(fds); i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
-	map_give(s, sizeof *s);
+		fd_close(fds[i]);
+	cell_give(s);
 }
 
 /* ---- requests ---- */
@@ -146,7 +115,7 @@ static int take(struct request *r, int *at) /* the next fd of the message */
 	return fd;
 }
 
-static int make(struct request *r) /* CREATE and EXEC */
+static void make(struct request *r) /* CREATE and EXEC */
 {
 	const uint32_t flags = r->m->flags;
 	const bool exec = r->m->type == CR_MSG_EXEC;
@@ -181,64 +150,56 @@ static int make(struct request *r) /* CREATE and EXEC */
 	if (!f.err && spawn(s, &c, &f) == 0)
 		f.err = 0;
 	for (int i = 0; i < 3; i++)
-		if (made[i] >= 0)
-			close(made[i]);
+		fd_close(&made[i]);
 	plan_unmap(&plan);
 	if (f.err) {
 		answer_error(&s->owed, f);
 		slot_free(s);
 	}
-	return 0;
 }
 
-static int start(struct request *r, struct slot *s)
+static void start(struct request *r, struct slot *s)
 {
 	if (s->state != CR_STATE_CREATED || s->starting)
 		return fail(r, CR_AT_STATE, EBUSY);
 	s->starting = true;
-	s->owed = (struct ticket){ r->conn, r->m->seq, r->m->type };
+	s->owed = r->ticket;
 	(void)!write(s->sync.fd, "", 1); /* if the child is dead, reap answers */
-	return 0;
 }
 
-static int list(struct request *r)
+static void list(struct request *r)
 {
 	struct cr_msg m;
 	for (struct slot *s = srv.slots; s; s = s->next) {
 		slot_describe(s, &m);
 		m.seq = r->m->seq;
-		send_msg(r->conn, &m, &s->pidfd, s->pidfd >= 0);
+		send_msg(r->ticket.conn, &m, &s->pidfd, s->pidfd >= 0);
 	}
 	ok(r);
-	return 0;
 }
 
-static int shut_down(struct request *r)
+static void shut_down(struct request *r)
 {
 	if (anything_runs() && !(r->m->flags & CR_F_FORCE))
 		return fail(r, CR_AT_STATE, EBUSY);
 	for (struct slot *s = srv.slots; s; s = s->next)
 		if (s->state != CR_STATE_EXITED)
 			kill(s->pid, SIGKILL);
-	srv.shutdown = (struct ticket){ r->conn, r->m->seq, r->m->type };
+	srv.shutdown = r->ticket;
 	srv.leave = true; /* the loop answers when all are reaped */
-	return 0;
 }
 
-static int hello(struct request *r)
+static void hello(struct request *r)
 {
-	struct ticket t = { r->conn, r->m->seq, r->m->type };
 	struct cr_msg m = { .pid = getpid(), .code = CR_PROTOCOL_VERSION };
 	int self = (int)syscall(SYS_pidfd_open, getpid(), K_PIDFD_NONBLOCK);
-	r->conn->subscribed = r->m->flags & CR_F_SUBSCRIBE;
-	answer(&t, &m, &self, self >= 0);
-	if (self >= 0)
-		close(self);
-	return 0;
+	r->ticket.conn->subscribed = r->m->flags & CR_F_SUBSCRIBE;
+	answer(&r->ticket, &m, &self, self >= 0);
+	fd_close(&self);
 }
 
 /* of_slot serves the requests about one container or exec. */
-static int of_slot(struct request *r, struct slot *s)
+static void of_slot(struct request *r, struct slot *s)
 {
 	struct winsize size = { .ws_row = r->m->rows, .ws_col = r->m->cols };
 	const bool exited = s->state == CR_STATE_EXITED;
@@ -263,7 +224,6 @@ static int of_slot(struct request *r, struct slot *s)
 	if (err)
 		return fail(r, CR_AT_STATE, err);
 	ok(r);
-	return 0;
 }
 
 static void serve(struct request *r)
@@ -315,7 +275,7 @@ static void conn_close(struct conn *c)
 	if (srv.shutdown.conn == c)
 		srv.shutdown.conn = NULL;
 	watch_close(&c->w);
-	map_give(c, sizeof *c);
+	cell_give(c);
 	if (!srv.conns && !srv.slots)
 		srv.leave = true; /* nothing to hold, and nobody who could ask for anything */
 }
@@ -323,34 +283,23 @@ static void conn_close(struct conn *c)
 static void conn_ready(struct watch *w, uint32_t events)
 {
 	struct conn *c = container(w, struct conn, w);
-	struct cr_msg m;
-	struct iovec iov = { &m, sizeof m };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = scratch->ctl, .msg_controllen = sizeof scratch->ctl };
-	struct request r = { .m = &m, .conn = c };
-	(void)events;
-	srv.trim = true;
-	ssize_t n = recvmsg(w->fd, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cr_msg m = { 0 };
+	struct request r = { .m = &m };
+	ssize_t n = recv_fds(w->fd, &m, sizeof m, &r.fds, &r.nfds);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0 || c->dead) {
 		conn_close(c);
 		return;
 	}
-	struct cmsghdr *cm = CMSG_FIRSTHDR(&h);
-	if (cm && cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS) {
-		r.fds = (int *)(void *)CMSG_DATA(cm);
-		r.nfds = (int)((cm->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-	}
-	int err = h.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? EMSGSIZE : msg_check(&m, (size_t)n, (uint32_t)r.nfds);
-	if (err) {
-		m.seq = (size_t)n >= offsetof(struct cr_msg, flags) ? m.seq : 0;
+	r.ticket = (struct ticket){ c, m.seq, m.type };
+	int err = msg_check(&m, (size_t)n, (uint32_t)r.nfds);
+	if (err)
 		fail(&r, CR_AT_REQUEST, err);
-	} else {
+	else
 		serve(&r);
-	}
 	for (int i = 0; i < r.nfds; i++)
-		if (r.fds[i] >= 0)
-			close(r.fds[i]);
+		fd_close(&r.fds[i]);
 }
 
 static void listener_ready(struct watch *w, uint32_t events)
@@ -359,10 +308,9 @@ static void listener_ready(struct watch *w, uint32_t events)
 	socklen_t len = sizeof peer;
 	struct conn *c;
 	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	(void)events;
 	if (fd < 0)
 		return;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.uid != geteuid() || !(c = map_take(sizeof *c))) {
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.uid != geteuid() || !(c = cell_take())) {
 		close(fd);
 		return;
 	}

@@ -12,16 +12,6 @@
  * Without a user namespace to join there is no intermediate, and without a reason to wait the child does not. A PID namespace
  * alone is joined by the monitor itself, around the clone: setns(CLONE_NEWPID) is only about children.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
-#include "kernel.h"
 #include "monitor.h"
 
 static pid_t clone_child(const struct child *c, int *pidfd, int exit_signal, uint64_t more)

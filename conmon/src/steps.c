@@ -2,25 +2,6 @@
  * The executor: what the child does between its clone and its exec. It decides nothing; it carries out the steps of a validated
  * plan in their order. Steps that are one system call stand in a table, the others in a function each. A failure is reported to the
  * monitor as (step, op, errno), and the child ends with 128. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <limits.h>
-#include <poll.h>
-#include <sched.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/uio.h>
-#include <sys/vfs.h>
-#include <unistd.h>
-#include "kernel.h"
 #include "monitor.h"
 
 struct run {
@@ -33,17 +14,8 @@ struct run {
 
 int send_sync(int sock, struct sync_msg m, int fd)
 {
-	if (fd < 0) /* write: what the narrowest seccomp profile still allows */
-		return write(sock, &m, sizeof m) == sizeof m ? 0 : -1;
-	char ctl[CMSG_SPACE(sizeof fd)] = { 0 };
-	struct iovec iov = { &m, sizeof m };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof ctl };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	return sendmsg(sock, &h, 0) == sizeof m ? 0 : -1;
+	ssize_t n = fd < 0 ? write(sock, &m, sizeof m) : send_fds(sock, &m, sizeof m, &fd, 1, 0); /* write: what the narrowest filter allows */
+	return n == sizeof m ? 0 : -1;
 }
 
 /* ---- one system call: the table says where each argument comes from ---- */
@@ -127,10 +99,9 @@ static int openat2(int dir, const char *path, uint64_t flags, uint64_t mode, uin
 
 struct make { mode_t mode; bool file; uint32_t uid, gid; }; /* what is made where it is missing; uid -1: left as it is */
 
-/* make_one makes the component name in dir. */
-static int make_one(int dir, const char *name, const struct make *m, bool file)
+static int make_one(int dir, const char *name, const struct make *m)
 {
-	int rc = file ? mknodat(dir, name, S_IFREG | (m->mode & 07777), 0) : mkdirat(dir, name, m->mode & 07777);
+	int rc = m->file ? mknodat(dir, name, S_IFREG | (m->mode & 07777), 0) : mkdirat(dir, name, m->mode & 07777);
 	if (rc == 0 && m->uid != (uint32_t)-1)
 		rc = fchownat(dir, name, m->uid, m->gid, AT_SYMLINK_NOFOLLOW);
 	return rc;
@@ -138,57 +109,41 @@ static int make_one(int dir, const char *name, const struct make *m, bool file)
 
 /* open_made opens (O_PATH) path below root as a process chrooted there would see it, and makes what is missing on the way; also the
  * targets of dangling symlinks, as an image with /var/run -> /run but without /run needs. The kernel resolves every time from root. */
-static int open_made(int root, const char *path, const struct make *m)
+static int open_made(int root, const char *path, const struct make *m, int depth)
 {
-	char buf[PATH_MAX], link[PATH_MAX];
+	char parent[PATH_MAX], name[NAME_MAX + 2];
+	struct make folder = *m;
+	int dir, fd = openat2(root, *path ? path : ".", O_PATH, 0, K_RESOLVE_IN_ROOT);
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
 	size_t len = strlen(path);
-	if (len >= sizeof buf)
-		return errno = ENAMETOOLONG, -1;
-	memcpy(buf, path, len + 1);
-	for (int tries = 0; tries < PATH_MAX; tries++) {
-		size_t cut = len = strlen(buf);
-		int dir;
-		while (len > 0 && buf[len - 1] == '/')
-			buf[cut = --len] = 0;
-		for (;;) { /* the longest part that exists */
-			char c = buf[cut];
-			buf[cut] = 0;
-			dir = openat2(root, cut ? buf : ".", O_PATH, 0, K_RESOLVE_IN_ROOT);
-			buf[cut] = c;
-			if (dir >= 0 || errno != ENOENT || cut == 0)
-				break;
-			while (cut > 0 && buf[cut - 1] != '/')
-				cut--;
-			while (cut > 0 && buf[cut - 1] == '/')
-				cut--;
-		}
-		if (dir < 0 || cut == len)
-			return dir;
-		size_t from = cut, to;
-		while (buf[from] == '/')
-			from++;
-		for (to = from; buf[to] && buf[to] != '/'; to++)
-			;
-		char c = buf[to], *name = buf + from;
-		buf[to] = 0;
-		ssize_t n = -1;
-		int rc = make_one(dir, name, m, m->file && to == len);
-		int err = errno;
-		if (rc < 0 && err == EEXIST) /* a dangling symlink, or somebody was faster */
-			n = readlinkat(dir, name, link, sizeof link - 1);
-		close(dir);
-		buf[to] = c;
-		if (rc < 0 && err != EEXIST)
-			return errno = err, -1;
-		if (n > 0) { /* go on with its target, seen from where it lies */
-			size_t head = link[0] == '/' ? 0 : from, rest = len - to;
-			if (head + (size_t)n + rest >= sizeof buf)
-				return errno = ENAMETOOLONG, -1;
-			memmove(buf + head + n, buf + to, rest + 1);
-			memcpy(buf + head, link, (size_t)n);
+	while (len > 0 && path[len - 1] == '/')
+		len--;
+	size_t cut = len;
+	while (cut > 0 && path[cut - 1] != '/')
+		cut--;
+	if (cut >= sizeof parent || len - cut >= sizeof name || depth > 100)
+		return errno = depth > 100 ? ELOOP : ENAMETOOLONG, -1;
+	*(char *)mempcpy(parent, path, cut) = 0;
+	*(char *)mempcpy(name, path + cut, len - cut) = 0;
+	folder.file = false;
+	if ((dir = open_made(root, parent, &folder, depth + 1)) < 0)
+		return -1;
+	int rc = make_one(dir, name, m), err = errno;
+	if (rc < 0 && err == EEXIST) { /* a dangling symlink, or somebody was faster */
+		ssize_t n = readlinkat(dir, name, parent + cut, sizeof parent - cut - 1);
+		if (n > 0) { /* its target, seen from where it lies */
+			parent[cut + (size_t)n] = 0;
+			rc = open_made(root, parent[cut] == '/' ? parent + cut : parent, m, depth + 1);
+			err = errno;
+			if (rc >= 0)
+				close(rc);
 		}
 	}
-	return errno = ELOOP, -1;
+	close(dir);
+	if (rc < 0 && err != EEXIST)
+		return errno = err, -1;
+	return openat2(root, path, O_PATH, 0, K_RESOLVE_IN_ROOT);
 }
 
 static int step_mkpoint(const struct run *r, const struct cr_step *s)
@@ -200,13 +155,13 @@ static int step_mkpoint(const struct run *r, const struct cr_step *s)
 			return -1;
 		m.file = !S_ISDIR(st.st_mode);
 	}
-	return open_made(fd_of(r, s->fd[0]), plan_str(r->plan, s->str[0]), &m);
+	return open_made(fd_of(r, s->fd[0]), plan_str(r->plan, s->str[0]), &m, 0);
 }
 
 static int step_mkpath(const struct run *r, const struct cr_step *s)
 {
 	struct make m = { .mode = (mode_t)s->arg[0], .uid = (uint32_t)s->arg[1], .gid = (uint32_t)s->arg[2] };
-	int fd = open_made(fd_of(r, s->fd[0]), plan_str(r->plan, s->str[0]), &m);
+	int fd = open_made(fd_of(r, s->fd[0]), plan_str(r->plan, s->str[0]), &m, 0);
 	if (fd >= 0 && s->out < 0)
 		return close(fd);
 	return fd;
@@ -253,7 +208,7 @@ static int step_cwd(const struct run *r, const struct cr_step *s)
 	int rc = chdir(path);
 	if (rc < 0 && errno == ENOENT && s->arg[0] == 1) {
 		struct make m = { .mode = 0755, .uid = (uint32_t)-1 };
-		int root = open("/", O_PATH | O_CLOEXEC), dir = root < 0 ? -1 : open_made(root, path, &m);
+		int root = open("/", O_PATH | O_CLOEXEC), dir = root < 0 ? -1 : open_made(root, path, &m, 0);
 		rc = dir < 0 ? -1 : fchdir(dir);
 	}
 	if (rc < 0 || syscall(SYS_getcwd, cwd, sizeof cwd) < 0)
