@@ -197,8 +197,9 @@ func (n *Network) Close(ctx context.Context) error {
 }
 
 func (n *Network) closeHandles() {
+	n.reaper.stop()
+	n.reaper.handle.Close()
 	n.host.Close()
 	n.maker.close()
-	n.reaper.handle.Close()
 	n.flows.close()
 }

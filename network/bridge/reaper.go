@@ -31,6 +31,7 @@ type reaper struct {
 	running bool
 	hurry   bool
 	wake    chan struct{} // hurry was set
+	quit    chan struct{} // closed by stop
 	idle    chan struct{} // closed when the goroutine ends
 }
 
@@ -40,7 +41,7 @@ type doomed struct {
 }
 
 func newReaper(h *netlink.Handle, log *slog.Logger) *reaper {
-	return &reaper{handle: h, log: log, doomed: map[string]doomed{}, wake: make(chan struct{}, 1)}
+	return &reaper{handle: h, log: log, doomed: map[string]doomed{}, wake: make(chan struct{}, 1), quit: make(chan struct{})}
 }
 
 // add takes over an interface. gone is called when it does not exist any more.
@@ -84,6 +85,17 @@ func (r *reaper) flush(ctx context.Context) error {
 	}
 }
 
+// stop ends the goroutine, whatever is left to do: the next daemon does it.
+func (r *reaper) stop() {
+	close(r.quit)
+	r.mu.Lock()
+	running, idle := r.running, r.idle
+	r.mu.Unlock()
+	if running {
+		<-idle
+	}
+}
+
 func (r *reaper) run() {
 	tick := time.NewTicker(reapEvery)
 	defer tick.Stop()
@@ -91,6 +103,12 @@ func (r *reaper) run() {
 		select {
 		case <-tick.C:
 		case <-r.wake:
+		case <-r.quit:
+			r.mu.Lock()
+			r.running = false
+			close(r.idle)
+			r.mu.Unlock()
+			return
 		}
 		if r.round() {
 			return

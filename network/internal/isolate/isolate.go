@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -54,17 +55,23 @@ func Need(t testing.TB) {
 	}
 }
 
-// again runs this program once more, in new namespaces.
+// again runs this program once more, in new namespaces and with a folder of its own for temporary files.
 func again() int {
+	tmp, err := os.MkdirTemp("", "crisp-network-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "isolated test:", err)
+		return 2
+	}
+	defer os.RemoveAll(tmp)
 	c := exec.Command("/proc/self/exe", os.Args[1:]...)
 	c.Args[0] = os.Args[0]
-	c.Env = append(os.Environ(), inside+"=1")
+	c.Env = append(os.Environ(), inside+"=1", "TMPDIR="+tmp)
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 	c.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
 		Pdeathsig:  syscall.SIGKILL,
 	}
-	err := c.Run()
+	err = c.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return exit.ExitCode()
@@ -116,6 +123,7 @@ func leaks(before map[string]bool) int {
 	var left []string
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
 		left = nil
+		runtime.GC() // pooled pipes of io.Copy between sockets are closed by finalizers
 		for _, name := range slices.Sorted(maps.Keys(snapshot())) {
 			if !before[name] && !strings.Contains(name, "anon_inode:") {
 				left = append(left, name)
