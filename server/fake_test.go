@@ -128,7 +128,7 @@ type client struct {
 }
 
 // dial serves c on a connection in memory. What c leaves out is filled with fakes that never fail.
-func dial(t *testing.T, c Config) *client {
+func dial(t testing.TB, c Config) *client {
 	t.Helper()
 	if c.Pods == nil {
 		c.Pods = &fakePods{}

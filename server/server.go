@@ -38,6 +38,10 @@ type Server struct {
 	stopping context.CancelFunc // ends the calls that have no end of their own
 }
 
+// streamWorkers is how many goroutines stay for calls; more calls at a time get goroutines of their own. A new one grows its
+// stack in every call: with workers a call costs 51 µs of CPU, client included, instead of 66 (BenchmarkCall).
+const streamWorkers = 8
+
 // New makes a Server; Serve begins to answer.
 func New(c Config) *Server {
 	if c.Log == nil {
@@ -51,6 +55,7 @@ func New(c Config) *Server {
 			grpc.MaxSendMsgSize(c.MaxMessageSize),
 			grpc.UnaryInterceptor(i.unary),
 			grpc.StreamInterceptor(i.stream),
+			grpc.NumStreamWorkers(streamWorkers),
 		),
 		stopping: stopping,
 	}

@@ -226,3 +226,12 @@ func TestProbeFindsMountSetattr(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+func BenchmarkCall(b *testing.B) {
+	c := dial(b, Config{})
+	for b.Loop() {
+		if _, err := c.Version(b.Context(), &runtime.VersionRequest{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
