@@ -26,8 +26,21 @@ func (c call) bytes(order binary.ByteOrder) []byte {
 	return b
 }
 
-// run is the kernel's interpreter (kernel/bpf/core.c) for what seccomp_check_filter lets through, and it checks what
-// bpf_check_classic checks: known instructions, jumps within the program.
+// validate checks all instructions as the kernel does when it loads a program (bpf_check_classic, seccomp_check_filter).
+func validate(program []unix.SockFilter) error {
+	for pc, i := range program {
+		rest := len(program) - pc - 1
+		if i.Code&7 == unix.BPF_JMP && (int(i.Jt) >= rest || int(i.Jf) >= rest) || i.Code == unix.BPF_JMP|unix.BPF_JA && int(i.K) >= rest {
+			return fmt.Errorf("instruction %d of %d jumps out of the program: %+v", pc, len(program), i)
+		}
+	}
+	if last := program[len(program)-1]; last.Code != unix.BPF_RET|unix.BPF_K || len(program) > maxInstructions {
+		return fmt.Errorf("%d instructions, the last is %+v", len(program), last)
+	}
+	return nil
+}
+
+// run is the kernel's interpreter (kernel/bpf/core.c) for the instructions that programs here have, or libseccomp's.
 func run(program []unix.SockFilter, data []byte, order binary.ByteOrder) (action, error) {
 	var acc uint32
 	for pc := 0; pc < len(program); pc++ {
@@ -57,6 +70,8 @@ func run(program []unix.SockFilter, data []byte, order binary.ByteOrder) (action
 			holds = acc > i.K
 		case unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K:
 			holds = acc >= i.K
+		case unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K:
+			holds = acc&i.K != 0
 		default:
 			return 0, fmt.Errorf("instruction %d: code %#x", pc, i.Code)
 		}

@@ -63,7 +63,7 @@ var x32Own = strings.Fields(`rt_sigaction rt_sigreturn ioctl readv writev recvfr
 
 // x32None are the calls that only the 64-bit ABI has (the rows marked "64" without an x32 twin).
 var x32None = strings.Fields(`uselib _sysctl create_module get_kernel_syms query_module nfsservctl set_thread_area
-	get_thread_area epoll_ctl_old epoll_wait_old vserver uretprobe uprobe`)
+	get_thread_area epoll_ctl_old epoll_wait_old vserver uretprobe uprobe map_shadow_stack`)
 
 func main() {
 	log.SetFlags(0)
