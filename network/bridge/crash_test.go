@@ -239,7 +239,7 @@ func TestPortsInUseAreRefusedAndFreedByDetach(t *testing.T) {
 
 func TestImpossiblePortsAreRefused(t *testing.T) {
 	l := newLab(t, 24)
-	for _, ports := range [][]string{{"tcp 80 0"}, {"icmp 80 80"}, {"tcp 80 80", "tcp 80 81"}} {
+	for _, ports := range [][]string{{"tcp 80 0"}, {"icmp 80 80"}, {"tcp 80 80", "tcp 80 81"}, {"tcp [::1]:80 80"}} {
 		if _, err := l.Attach(t.Context(), l.pod(ports...)); !errors.Is(err, ErrInvalidPort) {
 			t.Errorf("%q: %v, want ErrInvalidPort", ports, err)
 		}
@@ -376,7 +376,7 @@ func TestWithoutIPv6(t *testing.T) {
 	}
 	l.serve(p, 80, "pod")
 	l.wantAnswer("127.0.0.1:8102", "pod")
-	if _, err := l.Attach(t.Context(), l.pod("tcp [::1]:8103 80")); !errors.Is(err, ErrInvalidPort) {
+	if _, err := l.Attach(t.Context(), l.pod("tcp [2001:db8::1]:8103 80")); !errors.Is(err, ErrInvalidPort) {
 		t.Errorf("a host port of an IPv6 address: %v, want ErrInvalidPort", err)
 	}
 }

@@ -214,16 +214,20 @@ func (l *lab) serveUDP(p attachment.Pod, port int, what string) {
 	})
 }
 
-const patience = 2 * time.Second
+// patience is how long an answer is awaited, and silence how long none.
+const (
+	patience = 2 * time.Second
+	silence  = 200 * time.Millisecond
+)
 
 // ask connects from where it is called and gives the answer.
-func ask(addr string) (string, error) {
-	c, err := net.DialTimeout("tcp", addr, patience)
+func ask(addr string, wait time.Duration) (string, error) {
+	c, err := net.DialTimeout("tcp", addr, wait)
 	if err != nil {
 		return "", err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(wait))
 	b, err := io.ReadAll(c)
 	return string(b), err
 }
@@ -242,7 +246,7 @@ func askUDP(c net.Conn) (string, error) {
 // wantAnswer fails unless the answer to a connection begins with want.
 func (l *lab) wantAnswer(addr, want string) string {
 	l.Helper()
-	got, err := ask(addr)
+	got, err := ask(addr, patience)
 	if err != nil || !strings.HasPrefix(got, want) {
 		l.Errorf("connect to %s: %q, %v; want %s", addr, got, err, want)
 	}
@@ -251,7 +255,7 @@ func (l *lab) wantAnswer(addr, want string) string {
 
 func (l *lab) wantNoAnswer(addr string) {
 	l.Helper()
-	if got, err := ask(addr); err == nil {
+	if got, err := ask(addr, silence); err == nil {
 		l.Errorf("connect to %s: answered %q", addr, got)
 	}
 }

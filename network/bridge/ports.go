@@ -62,6 +62,9 @@ func (p portRecord) check() error {
 	if p.HostPort == 0 || p.ContainerPort == 0 {
 		return fmt.Errorf("host port %d to container port %d: %w", p.HostPort, p.ContainerPort, ErrInvalidPort)
 	}
+	if p.HostIP == netip.IPv6Loopback() {
+		return fmt.Errorf("host port %d: %w: the kernel leads ::1 nowhere else", p.HostPort, ErrInvalidPort)
+	}
 	if p.HostIP.Zone() != "" {
 		return fmt.Errorf("host port %d: %w: address %s has a zone", p.HostPort, ErrInvalidPort, p.HostIP)
 	}

@@ -20,7 +20,7 @@ func TestRecordsAreReadAsTheyWereWritten(t *testing.T) {
 		Version: recordVersion, ID: podID, Pod: "default/web", IPv4: netip.MustParseAddr("10.0.0.2"), IPv6: netip.MustParseAddr("fd00::2"),
 		Ports: []portRecord{
 			{Protocol: attachment.TCP, HostPort: 8080, ContainerPort: 80},
-			{Protocol: attachment.UDP, HostIP: netip.MustParseAddr("::1"), HostPort: 53, ContainerPort: 53},
+			{Protocol: attachment.UDP, HostIP: netip.MustParseAddr("2001:db8::1"), HostPort: 53, ContainerPort: 53},
 		},
 	}
 	if err := s.save(want); err != nil {
@@ -35,7 +35,7 @@ func TestRecordsAreReadAsTheyWereWritten(t *testing.T) {
 // What version 1 wrote must be readable for ever.
 func TestVersion1(t *testing.T) {
 	const v1 = `{"version":1,"id":"` + podID + `","pod":"default/web","ipv4":"10.0.0.2","ipv6":"fd00::2",` +
-		`"ports":[{"protocol":"udp","host_ip":"::1","host_port":53,"container_port":5353}],"later":"ignored"}`
+		`"ports":[{"protocol":"udp","host_ip":"2001:db8::1","host_port":53,"container_port":5353}],"later":"ignored"}`
 	r, err := readRecord(strings.NewReader(v1))
 	if err != nil || r.ID != podID || r.IPv6.String() != "fd00::2" || r.Ports[0].ContainerPort != 5353 {
 		t.Errorf("%+v, %v", r, err)

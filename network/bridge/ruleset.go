@@ -75,7 +75,10 @@ func (r ruleset) addHostPorts() {
 	r.rule(ports, translate(r.maps.any6))
 	pre := r.baseChain(chainPrerouting, nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest)
 	r.rule(pre, destinationIsLocal(), verdict(expr.VerdictJump, chainHostPorts))
+	// The node's ::1 stays what it is: an answer to it from the bridge has no route (rt6_need_strict takes ::1 from lo only), so a
+	// client would wait where it can be refused at once and try 127.0.0.1.
 	out := r.baseChain(chainOutput, nftables.ChainTypeNAT, nftables.ChainHookOutput, nftables.ChainPriorityNATDest)
+	r.rule(out, destinationIn(loopback6, true), verdict(expr.VerdictReturn, ""))
 	r.rule(out, destinationIsLocal(), verdict(expr.VerdictJump, chainHostPorts))
 }
 
@@ -93,7 +96,6 @@ func (r ruleset) addPostrouting() {
 	}
 	// The node's 127.0.0.1:PORT.
 	r.rule(post, outputTo(r.bridge), sourceIn(loopback4), masquerade())
-	r.rule(post, outputTo(r.bridge), sourceIn(loopback6), masquerade())
 }
 
 var (

@@ -49,12 +49,15 @@ func forwardIPv4(bridge string) error {
 	return setSysctl(filepath.Join(conf4, bridge, "route_localnet"), "1")
 }
 
-// enableIPv6 prepares the bridge for its address: it takes no router advertisements from pods (CVE-2020-13401).
+// enableIPv6 prepares the bridge for its address: it takes no router advertisements from pods (CVE-2020-13401), and has its link-local
+// address without a second of looking for a duplicate (without one the node does not ask for pods' hardware addresses).
 func enableIPv6(bridge string) error {
-	if err := setSysctl(filepath.Join(conf6, bridge, "disable_ipv6"), "0"); err != nil {
-		return err
+	for _, s := range [][2]string{{"disable_ipv6", "0"}, {"accept_ra", "0"}, {"accept_dad", "0"}} {
+		if err := setSysctl(filepath.Join(conf6, bridge, s[0]), s[1]); err != nil {
+			return err
+		}
 	}
-	return setSysctl(filepath.Join(conf6, bridge, "accept_ra"), "0")
+	return nil
 }
 
 // forwardIPv6 lets the node pass IPv6 packets on. A kernel that forwards stops to take router advertisements on

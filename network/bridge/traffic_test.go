@@ -3,6 +3,7 @@
 package bridge
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -99,6 +100,9 @@ func hostPortFromEverywhere(t *testing.T) {
 	for _, addr := range addrs {
 		l.wantAnswer(addr, "pod-a")
 	}
+	if _, err := ask("[::1]:8080", silence); !errors.Is(err, unix.ECONNREFUSED) {
+		t.Errorf("connect to [::1]:8080: %v; want a refusal, at once", err)
+	}
 	for _, p := range []attachment.Pod{b, a} { // another pod, and the pod itself
 		l.in(p, func() error {
 			l.wantAnswer(addrPort(nets.ipv4(gatewayNumber), 8080), "pod-a")
@@ -114,26 +118,70 @@ func hostPortFromEverywhere(t *testing.T) {
 
 // From a machine beyond: a namespace that is connected to the node by a veth of its own.
 func TestTrafficFromAndToBeyond(t *testing.T) {
+	for _, node := range []struct{ here, there string }{{"192.0.2.1/24", "192.0.2.2/24"}, {"2001:db8::1/64", "2001:db8::2/64"}} {
+		t.Run(node.here, func(t *testing.T) { trafficFromAndToBeyond(t, node.here, node.there) })
+	}
+}
+
+func trafficFromAndToBeyond(t *testing.T, here, there string) {
 	l := newLab(t, 24)
 	p := l.pod("tcp 8081 80")
-	res := l.attach(p)
+	l.attach(p)
 	l.serve(p, 80, "pod")
-	beyond := l.neighbour("192.0.2.1/24", "192.0.2.2/24")
+	beyond := l.neighbour(here, there)
+	node, client := netip.MustParsePrefix(here).Addr(), netip.MustParsePrefix(there).Addr()
 	l.in(beyond, func() error {
-		got := l.wantAnswer("192.0.2.1:8081", "pod")
-		if !strings.HasSuffix(got, " 192.0.2.2") {
-			t.Errorf("the pod sees %q, want the client's own address 192.0.2.2", got)
+		got := l.wantAnswer(addrPort(node, 8081), "pod")
+		if !strings.HasSuffix(got, " "+client.String()) {
+			t.Errorf("the pod sees %q, want the client's own address %s", got, client)
 		}
 		return nil
 	})
 	l.serve(beyond, 90, "beyond")
 	l.in(p, func() error {
-		got := l.wantAnswer("192.0.2.2:90", "beyond")
-		if !strings.HasSuffix(got, " 192.0.2.1") {
-			t.Errorf("the neighbour sees %q (pod %s), want the node's address 192.0.2.1", got, res.IPs[0])
+		got := l.wantAnswer(addrPort(client, 90), "beyond")
+		if !strings.HasSuffix(got, " "+node.String()) {
+			t.Errorf("the neighbour sees %q, want the node's address %s", got, node)
 		}
 		return nil
 	})
+}
+
+func TestStrictReversePathFilter(t *testing.T) {
+	for _, which := range []string{"all", "default"} {
+		setForTest(t, "/proc/sys/net/ipv4/conf/"+which+"/rp_filter", "1")
+	}
+	l := newLab(t, 24)
+	p := l.pod("tcp 8086 80")
+	l.attach(p)
+	l.serve(p, 80, "pod")
+	l.wantAnswer("127.0.0.1:8086", "pod")
+}
+
+// A kernel without nftables is played by the state that the failed build leaves.
+func TestWithoutNFTablesOnlyHostPortsFail(t *testing.T) {
+	l := newLab(t, 24)
+	b, err := l.prepare()
+	if err != nil {
+		t.Fatal(err)
+	}
+	without := *b
+	without.noNAT = ErrNoNFTables
+	l.setup.mu.Lock()
+	l.setup.made = &without
+	l.setup.mu.Unlock()
+	if _, err := l.Attach(t.Context(), l.pod("tcp 8087 80")); !errors.Is(err, ErrNoNFTables) {
+		t.Errorf("with a host port: %v, want ErrNoNFTables", err)
+	}
+	p := l.pod()
+	res := l.attach(p)
+	l.serve(p, 80, "pod")
+	l.wantAnswer(addrPort(res.IPs[0], 80), "pod")
+	// It arrives later: the next look finds it.
+	l.setup.mu.Lock()
+	l.setup.checked = l.setup.checked.Add(-2 * recheckEvery)
+	l.setup.mu.Unlock()
+	l.attach(l.pod("tcp 8087 80"))
 }
 
 func TestHostPortOfOneAddress(t *testing.T) {

@@ -3,10 +3,10 @@
 package bridge
 
 import (
-	"net"
 	"os"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"crisp/network/attachment"
 	"crisp/network/netns"
@@ -22,7 +22,7 @@ func (l *lab) neighbour(here, there string) attachment.Pod {
 	}
 	defer ns.Close()
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.Flags = "uplink", net.FlagUp
+	attrs.Name = "uplink"
 	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerNamespace: netlink.NsFd(ns.Fd())}
 	if err := netlink.LinkAdd(veth); err != nil {
 		l.Fatal(err)
@@ -44,6 +44,12 @@ func (l *lab) give(name, addr string) {
 	}
 	a, err := netlink.ParseAddr(addr)
 	if err != nil {
+		l.Fatal(err)
+	}
+	if a.IP.To4() == nil {
+		a.Flags = unix.IFA_F_NODAD
+	}
+	if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/accept_dad", []byte("0"), 0); err != nil {
 		l.Fatal(err)
 	}
 	if err := netlink.AddrAdd(link, a); err != nil {
