@@ -35,7 +35,10 @@ func usualResources() *specs.LinuxResources {
 }
 
 func TestCreateMakesEveryHierarchyWithLimits(t *testing.T) {
-	m := newManager(t)
+	eachMode(t, testCreateMakesEveryHierarchyWithLimits)
+}
+
+func testCreateMakesEveryHierarchyWithLimits(t *testing.T, m *Manager) {
 	c := newCgroup(t, m, usualResources())
 	for _, h := range m.hierarchies {
 		if !exists(h, c.path) {
@@ -145,8 +148,9 @@ func TestPathsAreConfined(t *testing.T) {
 	}
 }
 
-func TestProcessIsBornInAllHierarchies(t *testing.T) {
-	m := newManager(t)
+func TestProcessIsBornInAllHierarchies(t *testing.T) { eachMode(t, testProcessIsBornInAllHierarchies) }
+
+func testProcessIsBornInAllHierarchies(t *testing.T, m *Manager) {
 	c := newCgroup(t, m, usualResources())
 	cmd := start(t, c, "exec sleep 1000")
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", cmd.Process.Pid))
@@ -308,8 +312,9 @@ func TestLimitBelowUsageIsRefusedWhenAsked(t *testing.T) {
 	}
 }
 
-func TestStatsCount(t *testing.T) {
-	m := newManager(t)
+func TestStatsCount(t *testing.T) { eachMode(t, testStatsCount) }
+
+func testStatsCount(t *testing.T, m *Manager) {
 	c := newCgroup(t, m, usualResources())
 	start(t, c, "x=$(head -c 8000000 /dev/zero | tr '\\0' x); i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 1000")
 	var s Stats
@@ -337,8 +342,9 @@ func TestStatsCount(t *testing.T) {
 	}
 }
 
-func TestStatsOfAGoneCgroupIsNotFound(t *testing.T) {
-	m := newManager(t)
+func TestStatsOfAGoneCgroupIsNotFound(t *testing.T) { eachMode(t, testStatsOfAGoneCgroupIsNotFound) }
+
+func testStatsOfAGoneCgroupIsNotFound(t *testing.T, m *Manager) {
 	c, err := m.Create(newName(t), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -376,8 +382,9 @@ func TestOOMKillsAreCounted(t *testing.T) {
 	}
 }
 
-func TestFreezeStopsAndThawGoesOn(t *testing.T) {
-	m := newManager(t)
+func TestFreezeStopsAndThawGoesOn(t *testing.T) { eachMode(t, testFreezeStopsAndThawGoesOn) }
+
+func testFreezeStopsAndThawGoesOn(t *testing.T, m *Manager) {
 	c := newCgroup(t, m, nil)
 	start(t, c, "while :; do :; done")
 	usage := func() uint64 {
@@ -406,8 +413,9 @@ func TestFreezeStopsAndThawGoesOn(t *testing.T) {
 	}
 }
 
-func TestKillEmptiesAlsoAFrozenCgroup(t *testing.T) {
-	m := newManager(t)
+func TestKillEmptiesAlsoAFrozenCgroup(t *testing.T) { eachMode(t, testKillEmptiesAlsoAFrozenCgroup) }
+
+func testKillEmptiesAlsoAFrozenCgroup(t *testing.T, m *Manager) {
 	c := newCgroup(t, m, nil)
 	ctx := timeout(t, 20*time.Second)
 	for range 5 {
@@ -427,8 +435,9 @@ func TestKillEmptiesAlsoAFrozenCgroup(t *testing.T) {
 	}
 }
 
-func TestKillBeatsAForkBomb(t *testing.T) {
-	m := newManager(t)
+func TestKillBeatsAForkBomb(t *testing.T) { eachMode(t, testKillBeatsAForkBomb) }
+
+func testKillBeatsAForkBomb(t *testing.T, m *Manager) {
 	c := newCgroup(t, m, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(150))}})
 	cmd := start(t, c, "exec 2>/dev/null; while :; do sh -c 'while :; do sleep 0.01 & done' & done")
 	eventually(t, "it forks", func() bool {
@@ -444,8 +453,9 @@ func TestKillBeatsAForkBomb(t *testing.T) {
 	}
 }
 
-func TestKillReachesCgroupsBelow(t *testing.T) {
-	m := newManager(t)
+func TestKillReachesCgroupsBelow(t *testing.T) { eachMode(t, testKillReachesCgroupsBelow) }
+
+func testKillReachesCgroupsBelow(t *testing.T, m *Manager) {
 	c := newCgroup(t, m, nil)
 	below, err := m.Create(c.Path()+"/a/b", nil)
 	if err != nil {
@@ -461,8 +471,9 @@ func TestKillReachesCgroupsBelow(t *testing.T) {
 	}
 }
 
-func TestKillInV1FashionNamesWhoIsLeft(t *testing.T) {
-	m := newManager(t)
+func TestKillInV1FashionNamesWhoIsLeft(t *testing.T) { eachMode(t, testKillInV1FashionNamesWhoIsLeft) }
+
+func testKillInV1FashionNamesWhoIsLeft(t *testing.T, m *Manager) {
 	c := newCgroup(t, m, nil)
 	cmd := start(t, c, "exec sleep 1000")
 	ctx, cancel := context.WithCancel(context.Background())
@@ -485,8 +496,9 @@ func TestKillInV1FashionNamesWhoIsLeft(t *testing.T) {
 	}
 }
 
-func TestKillLoopWithoutCgroupKill(t *testing.T) {
-	m := newManager(t)
+func TestKillLoopWithoutCgroupKill(t *testing.T) { eachMode(t, testKillLoopWithoutCgroupKill) }
+
+func testKillLoopWithoutCgroupKill(t *testing.T, m *Manager) {
 	c := newCgroup(t, m, nil)
 	for range 20 {
 		start(t, c, "sleep 1000 & sleep 1000")
@@ -506,8 +518,9 @@ func TestKillLoopWithoutCgroupKill(t *testing.T) {
 	}
 }
 
-func TestRemoveOfAUsedCgroupSaysWho(t *testing.T) {
-	m := newManager(t)
+func TestRemoveOfAUsedCgroupSaysWho(t *testing.T) { eachMode(t, testRemoveOfAUsedCgroupSaysWho) }
+
+func testRemoveOfAUsedCgroupSaysWho(t *testing.T, m *Manager) {
 	c := newCgroup(t, m, nil)
 	cmd := start(t, c, "exec sleep 1000")
 	err := c.Remove(timeout(t, 30*time.Millisecond))
@@ -516,8 +529,9 @@ func TestRemoveOfAUsedCgroupSaysWho(t *testing.T) {
 	}
 }
 
-func TestRemoveDeepAndWideTrees(t *testing.T) {
-	m := newManager(t)
+func TestRemoveDeepAndWideTrees(t *testing.T) { eachMode(t, testRemoveDeepAndWideTrees) }
+
+func testRemoveDeepAndWideTrees(t *testing.T, m *Manager) {
 	c := newCgroup(t, m, nil)
 	h := m.primary()
 	fd, err := h.open(c.path, unix.O_RDONLY|unix.O_DIRECTORY)

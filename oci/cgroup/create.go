@@ -50,21 +50,29 @@ func (m *Manager) Create(cgroupsPath string, r *specs.LinuxResources) (*Cgroup, 
 			return nil, undo(err)
 		}
 	}
-	enableErr := m.enableControllers(p)
-	err = m.apply(p, writes)
-	if m.mode == V2 && errors.Is(err, unix.ENOENT) {
-		// Another Create may be switching controllers on at this moment: the kernel lists them before their files are there. Writing
-		// to cgroup.subtree_control, even what it says already, waits for that.
-		enableErr = m.enableAgain(p)
-		err = m.apply(p, writes)
-	}
-	if err != nil {
-		return nil, undo(errors.Join(err, enableErr))
+	if err := m.limit(p, writes); err != nil {
+		return nil, undo(err)
 	}
 	if err := c.setDevices(r.Devices); err != nil {
 		return nil, undo(err)
 	}
 	return c, nil
+}
+
+// limit writes the limits of a new cgroup.
+func (m *Manager) limit(p string, writes []write) error {
+	enableErr := m.enableControllers(p)
+	_, err := m.run(p, writes, false)
+	if m.mode == V2 && errors.Is(err, unix.ENOENT) {
+		// Another Create may be switching controllers on at this moment: the kernel lists them before their files are there. Writing
+		// to cgroup.subtree_control, even what it says already, waits for that.
+		enableErr = m.enableAgain(p)
+		_, err = m.run(p, writes, false)
+	}
+	if err != nil {
+		return errors.Join(err, enableErr)
+	}
+	return nil
 }
 
 // make makes the directory in one hierarchy. made is true also when a later step failed.

@@ -159,7 +159,7 @@ func TestWrites(t *testing.T) {
 		"swappiness v1":     {1, nil, &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(10)), DisableOOMKiller: ptr(true), Reservation: ptr(int64(4))}}, "", "memory.soft_limit_in_bytes=4\nmemory.oom_control=1\nmemory.swappiness=10\n", nil},
 		"swappiness 101":    {1, nil, &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(101))}}, "", "", ErrInvalid},
 		"swappiness v2":     {2, nil, &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(10)), Reservation: ptr(int64(4))}}, "", "memory.low=4\n", nil},
-		"kernel memory":     {1, nil, &specs.LinuxResources{Memory: &specs.LinuxMemory{Kernel: ptr(int64(10))}}, "", "", nil},
+		"TCP buffers":       {1, nil, &specs.LinuxResources{Memory: &specs.LinuxMemory{KernelTCP: ptr(int64(10))}}, "", "", nil},
 	}
 	for name, test := range tests {
 		got, err := translateFor(test.version, test.files, test.r, test.missing)

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,6 +65,21 @@ func newManager(t testing.TB) *Manager {
 		}
 	})
 	return m
+}
+
+// eachMode runs a test as the host is, and on a hybrid host also as if it had v1 only.
+func eachMode(t *testing.T, f func(t *testing.T, m *Manager)) {
+	m := newManager(t)
+	t.Run(m.mode.String(), func(t *testing.T) { f(t, m) })
+	if m.mode != Hybrid {
+		return
+	}
+	v1 := newManager(t)
+	unified := v1.unified
+	t.Cleanup(func() { unified.root.Close() })
+	v1.hierarchies = slices.DeleteFunc(v1.hierarchies, func(h *hierarchy) bool { return h.v2 })
+	v1.mode, v1.unified = V1, nil
+	t.Run(v1.mode.String(), func(t *testing.T) { f(t, v1) })
 }
 
 func newName(t testing.TB) string {

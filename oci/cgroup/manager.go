@@ -66,19 +66,26 @@ func New(cfg Config) (*Manager, error) {
 	}
 	m := &Manager{log: cfg.Log, warned: map[string]bool{}}
 	m.buffers.New = func() any { return newReader() }
+	if err := m.openMounts(cfg.Root); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+func (m *Manager) openMounts(root string) error {
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
-	mounts, err := parseMounts(f, cfg.Root)
+	mounts, err := parseMounts(f, root)
 	if err != nil {
-		return nil, fmt.Errorf("parse /proc/self/mountinfo: %w", err)
+		return fmt.Errorf("parse /proc/self/mountinfo: %w", err)
 	}
 	for _, mnt := range mounts {
 		h, err := openHierarchy(mnt)
 		if err != nil {
-			return nil, errors.Join(err, m.Close())
+			return err
 		}
 		m.hierarchies = append(m.hierarchies, h)
 		if h.v2 {
@@ -87,19 +94,16 @@ func New(cfg Config) (*Manager, error) {
 	}
 	switch {
 	case len(m.hierarchies) == 0:
-		return nil, fmt.Errorf("%s: no cgroup file system is mounted there", cfg.Root)
+		return fmt.Errorf("%s: no cgroup file system is mounted there", root)
 	case m.unified == nil:
 		m.mode = V1
-	case len(m.hierarchies) == 1:
+	case len(m.hierarchies) > 1:
+		m.mode = Hybrid
+	default:
 		m.mode = V2
 		m.unified.controllers, err = m.unified.available()
-	default:
-		m.mode = Hybrid
 	}
-	if err != nil {
-		return nil, errors.Join(err, m.Close())
-	}
-	return m, nil
+	return err
 }
 
 // Close closes the manager's directory fds. Its cgroups are unusable then.

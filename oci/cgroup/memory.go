@@ -9,12 +9,10 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
+// memory ignores the limits of kernel memory and of TCP buffers, as runc does: Linux 5.4 has removed the first, and v2 has neither.
 func (t *translator) memory(m *specs.LinuxMemory) {
 	if m == nil {
 		return
-	}
-	if positive(m.Kernel) || positive(m.KernelTCP) {
-		t.warn("kernel memory limits are not enforced: the kernel has removed them", "memory")
 	}
 	oomOff := m.DisableOOMKiller != nil && *m.DisableOOMKiller
 	limit, swap, low := value(m.Limit), value(m.Swap), value(m.Reservation)
@@ -55,8 +53,6 @@ func value(n *int64) int64 {
 	}
 	return max(*n, -1)
 }
-
-func positive(n *int64) bool { return n != nil && *n > 0 }
 
 // oldOOMControl picks oom_kill_disable's number from the lines of memory.oom_control.
 func oldOOMControl(content string) string {

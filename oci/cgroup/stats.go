@@ -81,6 +81,7 @@ func (c *Cgroup) Stats() (Stats, error) {
 	} else {
 		c.m.statsV1(r, &s)
 	}
+	s.Memory.WorkingSet = s.Memory.Usage - min(s.Memory.WorkingSet, s.Memory.Usage)
 	if h := c.m.unified; h != nil {
 		r.pressure(h, "cpu.pressure", &s.CPU.Pressure)
 		r.pressure(h, "memory.pressure", &s.Memory.Pressure)
@@ -118,35 +119,16 @@ func (m *Manager) statsV2(r *reader, s *Stats) {
 			s.CPU.ThrottledTime = 1000 * n
 		}
 	})
-	var inactive uint64
 	if r.read(h, "memory.stat") {
-		r.values(func(key []byte, n uint64) {
-			switch string(key) {
-			case "anon":
-				s.Memory.RSS = n
-			case "inactive_file":
-				inactive = n
-			case "pgfault":
-				s.Memory.PageFaults = n
-			case "pgmajfault":
-				s.Memory.MajorPageFaults = n
-			}
-		})
+		r.memoryStat(s, [...]string{"anon", "inactive_file", "pgfault", "pgmajfault"})
 	}
 	r.number(h, "memory.current", &s.Memory.Usage)
 	r.number(h, "memory.max", &s.Memory.Limit)
-	s.Memory.WorkingSet = s.Memory.Usage - min(inactive, s.Memory.Usage)
 	r.number(h, "memory.swap.current", &s.Swap.Usage)
 	r.number(h, "memory.swap.max", &s.Swap.Limit)
 	r.number(h, "pids.current", &s.Pids.Current)
 	r.number(h, "pids.max", &s.Pids.Limit)
-	if r.read(h, "memory.events") {
-		r.values(func(key []byte, n uint64) {
-			if string(key) == "oom_kill" {
-				s.OOMKills = n
-			}
-		})
-	}
+	r.oomKills(h, "memory.events", s)
 }
 
 func (m *Manager) statsV1(r *reader, s *Stats) {
@@ -184,22 +166,9 @@ func (m *Manager) statsV1(r *reader, s *Stats) {
 
 // memoryStatsV1 reads on from memory.stat. The totals are those of the cgroup with all below it, as v2 has them.
 func (m *Manager) memoryStatsV1(r *reader, h *hierarchy, s *Stats) {
-	var inactive uint64
-	r.values(func(key []byte, n uint64) {
-		switch string(key) {
-		case "total_rss":
-			s.Memory.RSS = n
-		case "total_inactive_file":
-			inactive = n
-		case "total_pgfault":
-			s.Memory.PageFaults = n
-		case "total_pgmajfault":
-			s.Memory.MajorPageFaults = n
-		}
-	})
+	r.memoryStat(s, [...]string{"total_rss", "total_inactive_file", "total_pgfault", "total_pgmajfault"})
 	r.number(h, "memory.usage_in_bytes", &s.Memory.Usage)
 	r.number(h, "memory.limit_in_bytes", &s.Memory.Limit)
-	s.Memory.WorkingSet = s.Memory.Usage - min(inactive, s.Memory.Usage)
 	memsw, limit := uint64(0), uint64(NoLimit)
 	if r.number(h, "memory.memsw.usage_in_bytes", &memsw) {
 		r.number(h, "memory.memsw.limit_in_bytes", &limit)
@@ -208,11 +177,33 @@ func (m *Manager) memoryStatsV1(r *reader, h *hierarchy, s *Stats) {
 			s.Swap.Limit = limit - min(limit, s.Memory.Limit)
 		}
 	}
-	if r.read(h, "memory.oom_control") {
-		r.values(func(key []byte, n uint64) {
-			if string(key) == "oom_kill" {
-				s.OOMKills = n
-			}
-		})
+	r.oomKills(h, "memory.oom_control", s)
+}
+
+// memoryStat takes the values of these keys from memory.stat. It leaves the inactive page cache in WorkingSet.
+func (r *reader) memoryStat(s *Stats, keys [4]string) {
+	r.values(func(key []byte, n uint64) {
+		switch string(key) {
+		case keys[0]:
+			s.Memory.RSS = n
+		case keys[1]:
+			s.Memory.WorkingSet = n
+		case keys[2]:
+			s.Memory.PageFaults = n
+		case keys[3]:
+			s.Memory.MajorPageFaults = n
+		}
+	})
+}
+
+// oomKills reads the line "oom_kill N".
+func (r *reader) oomKills(h *hierarchy, file string, s *Stats) {
+	if !r.read(h, file) {
+		return
 	}
+	r.values(func(key []byte, n uint64) {
+		if string(key) == "oom_kill" {
+			s.OOMKills = n
+		}
+	})
 }
