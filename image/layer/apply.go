@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -21,22 +22,28 @@ type applier struct {
 	lim     Limits
 	sum     Summary
 	implied map[string]struct{}
-	content int64  // bytes of file content so far, holes included
-	buf     []byte // for copying file content
-	stale   bool   // the tree's open directories may not be what their paths name any more
+	whited  map[string]struct{} // directories that have whiteouts
+	below   map[string]string   // links to lower layers: name to target
+	content int64               // bytes of file content so far, holes included
+	buf     []byte              // for copying file content
+	stale   bool                // the tree's open directories may not be what their paths name any more
 }
 
 // Apply unpacks an uncompressed archive into the empty directory root, as one overlayfs layer. On an error the directory holds
 // some of it; the caller removes it.
 func Apply(ctx context.Context, root *os.File, archive io.Reader, lim Limits) (Summary, error) {
-	a := &applier{lim: lim, implied: map[string]struct{}{}, buf: make([]byte, 256<<10)}
-	a.tree = &tree{root: root, onImplied: a.noteImplied}
+	a := &applier{lim: lim, implied: map[string]struct{}{}, whited: map[string]struct{}{}, below: map[string]string{}, buf: make([]byte, 256<<10)}
+	a.tree = &tree{root: root, onMade: a.noteMade}
 	a.sum.Inodes, a.sum.Bytes = 1, block
 	err := a.run(ctx, tar.NewReader(archive))
 	if ferr := a.tree.flush(); err == nil {
 		err = ferr
 	}
 	a.sum.Implied = slices.Sorted(maps.Keys(a.implied))
+	for _, name := range slices.Sorted(maps.Keys(a.below)) {
+		a.sum.Links = append(a.sum.Links, Link{Name: name, Target: a.below[name]})
+	}
+	a.sum.Whiteouts = slices.Sorted(maps.Keys(a.whited))
 	return a.sum, err
 }
 
@@ -132,21 +139,43 @@ func (a *applier) rootEntry(h *tar.Header) error {
 	return setTimes(fd, entryTimes(h))
 }
 
-func (a *applier) noteImplied(p string) error {
-	a.implied[p] = struct{}{}
+// noteMade keeps directories that get their attributes from lower layers.
+func (a *applier) noteMade(p string, anew bool) error {
 	a.sum.Inodes++
 	a.sum.Bytes += block
+	if anew {
+		delete(a.implied, p)
+		return nil
+	}
+	a.implied[p] = struct{}{}
 	return a.checkNotes()
 }
 
-func (a *applier) noteLink(l Link) error {
-	a.sum.Links = append(a.sum.Links, l)
+// notImplied takes back that the directory name in parent gets its attributes from a lower layer.
+func (a *applier) notImplied(parent int, name string) error {
+	if len(a.implied) == 0 {
+		return nil
+	}
+	p, err := a.tree.realPath(parent)
+	if err != nil {
+		return err
+	}
+	delete(a.implied, path.Join(p, name))
+	return nil
+}
+
+func (a *applier) noteWhiteout(dir int) error {
+	p, err := a.tree.realPath(dir)
+	if err != nil {
+		return err
+	}
+	a.whited[p] = struct{}{}
 	return a.checkNotes()
 }
 
 func (a *applier) checkNotes() error {
-	if n := len(a.implied) + len(a.sum.Links); n > a.lim.Notes {
-		return fmt.Errorf("%w: more than %d unlisted directories and links to lower layers", ErrLimit, a.lim.Notes)
+	if n := len(a.implied) + len(a.whited) + len(a.below); n > a.lim.Notes {
+		return fmt.Errorf("%w: more than %d unlisted directories, directories with whiteouts and links to lower layers", ErrLimit, a.lim.Notes)
 	}
 	return nil
 }

@@ -87,11 +87,6 @@ func TestApplyOverlaySemantics(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, _ := apply(t, tt.entries...)
-			for i := range got { // a whiteout has the time of unpacking, which nobody sees
-				if f := strings.Fields(got[i]); f[0] == "c" && strings.HasSuffix(got[i], " 0:0") {
-					got[i] = strings.Replace(got[i], f[4], "@T", 1)
-				}
-			}
 			tartest.Want(t, got, tt.want...)
 		})
 	}
@@ -130,7 +125,7 @@ func TestApplyNeverLeavesTheRoot(t *testing.T) {
 	for _, l := range []string{outside, up + outside[1:]} {
 		root := openDirectory(t)
 		sum, err := Apply(t.Context(), root, bytes.NewReader(tartest.Archive(t, entry{Name: "h", Type: tar.TypeLink, Link: l})), DefaultLimits())
-		if err != nil || len(sum.Links) != 1 || len(tartest.List(t, root.Name())) != 0 {
+		if tree := tartest.List(t, root.Name()); err != nil || len(sum.Links) != 1 || len(tree) != 1 || !strings.HasPrefix(tree[0], "c h ") {
 			t.Errorf("hard link to %q: %v, %+v", l, err, sum)
 		}
 	}
@@ -200,15 +195,17 @@ func TestApplyNotesWhatNeedsTheLayersBelow(t *testing.T) {
 		entry{Name: "l/share/doc/y"},
 		entry{Name: "l/h", Type: tar.TypeLink, Link: "etc/passwd"},
 		entry{Name: "l/i", Type: tar.TypeLink, Link: "usr/bin/absent"},
+		entry{Name: "j", Type: tar.TypeLink, Link: "usr/h"},
 	)
 	if want := []string{"usr/bin", "usr/share", "usr/share/doc"}; !slices.Equal(sum.Implied, want) {
 		t.Errorf("implied: %q, want %q", sum.Implied, want)
 	}
-	if want := []Link{{"usr/h", "etc/passwd"}, {"usr/i", "usr/bin/absent"}}; !slices.Equal(sum.Links, want) {
+	if want := []Link{{"j", "etc/passwd"}, {"usr/h", "etc/passwd"}, {"usr/i", "usr/bin/absent"}}; !slices.Equal(sum.Links, want) {
 		t.Errorf("links: %v, want %v", sum.Links, want)
 	}
 	tartest.Want(t, got, "d usr 700 0:0 @0", "d usr/bin 755 0:0 @0", `f usr/bin/x 644 0:0 @0 ""`, "l l 777 0:0 @0 -> usr",
-		"d usr/share 755 0:0 @0", "d usr/share/doc 755 0:0 @0", `f usr/share/doc/y 644 0:0 @0 ""`)
+		"d usr/share 755 0:0 @0", "d usr/share/doc 755 0:0 @0", `f usr/share/doc/y 644 0:0 @0 ""`,
+		"c usr/h 0 0:0 @T 0:0", "c usr/i 0 0:0 @T 0:0", "c j 0 0:0 @T 0:0")
 }
 
 func TestApplyKeepsDirectoryTimesInAnyOrder(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path"
 	"strings"
 	"time"
 
@@ -69,6 +70,9 @@ func (a *applier) directory(dir, base string, h *tar.Header) error {
 		return fmt.Errorf("open: %w", err)
 	}
 	defer unix.Close(fd)
+	if err := a.notImplied(parent, base); err != nil {
+		return err
+	}
 	if existed {
 		if err := a.resetDirectory(fd); err != nil {
 			return err
@@ -104,13 +108,6 @@ func (a *applier) directoryOver(parent int, base string) (existed bool, err erro
 func (a *applier) resetDirectory(fd int) error {
 	if err := a.tree.flush(); err != nil {
 		return err
-	}
-	if len(a.implied) > 0 {
-		p, err := a.tree.realPath(fd)
-		if err != nil {
-			return err
-		}
-		delete(a.implied, p)
 	}
 	return clearXattrs(fd)
 }
@@ -254,6 +251,8 @@ func (a *applier) hardlink(dir, base string, h *tar.Header) error {
 		return a.linkBelow(dir, base, target)
 	case err != nil:
 		return fmt.Errorf("hard link to %q: %w", shorten(target), err)
+	case isWhiteout(&st) && a.below[target] != "":
+		return a.linkBelow(dir, base, a.below[target])
 	case isWhiteout(&st) || st.Mode&unix.S_IFMT == unix.S_IFDIR:
 		return fmt.Errorf("%w: hard link to %q, which is a directory or removed", ErrFormat, shorten(target))
 	}
@@ -278,23 +277,25 @@ func same(parent int, name string, st *unix.Stat_t) bool {
 	return unix.Fstatat(parent, name, &have, unix.AT_SYMLINK_NOFOLLOW) == nil && have.Ino == st.Ino && have.Dev == st.Dev
 }
 
-// linkBelow notes a link to a file of a lower layer; the file is copied when the image is put together. What stood at the name goes.
+// linkBelow notes a link to a file of a lower layer; the file is copied when the image is put together. A whiteout holds its
+// place: whatever is below at that name is gone.
 func (a *applier) linkBelow(dir, base, target string) error {
 	parent, err := a.tree.dir(dir)
 	if err != nil {
 		return err
 	}
-	if err := a.replace(parent, base); err != nil && !errors.Is(err, unix.ENOENT) {
+	if err := a.create(parent, base, func() error { return unix.Mknodat(parent, base, unix.S_IFCHR, 0) }); err != nil {
 		return err
 	}
-	real, err := a.tree.realPath(parent)
+	if err := a.noteWhiteout(parent); err != nil {
+		return err
+	}
+	name, err := a.tree.realPath(parent)
 	if err != nil {
 		return err
 	}
-	if real != "" {
-		real += "/"
-	}
-	return a.noteLink(Link{Name: real + base, Target: target})
+	a.below[path.Join(name, base)] = target // the last entry of a name wins
+	return a.checkNotes()
 }
 
 func (a *applier) symlink(dir, base string, h *tar.Header) error {

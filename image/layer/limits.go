@@ -11,7 +11,7 @@ type Limits struct {
 	Ratio, RatioFrom int64
 	// Entries of the archive.
 	Entries int
-	// Implied directories (parents that the archive does not list) and links to lower layers: they are kept in the layer's record.
+	// Notes are what the Summary lists: implied directories, directories with whiteouts, links to lower layers.
 	Notes int
 }
 

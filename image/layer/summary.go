@@ -13,6 +13,8 @@ type Summary struct {
 	Opaque bool `json:"opaque,omitempty"`
 	// Implied are directories that the archive names only as parents of others. They exist in the layer with made-up attributes.
 	Implied []string `json:"implied,omitempty"`
+	// Whiteouts are the directories that have whiteouts in them. Overlayfs hides these only in directories that it merges.
+	Whiteouts []string `json:"whiteouts,omitempty"`
 	// Links are hard links to files that are not in this layer but in one below.
 	Links []Link `json:"links,omitempty"`
 	// DroppedXattrs counts extended attributes that images may not set, or that the file system does not take.

@@ -24,8 +24,8 @@ type tree struct {
 	// dirs are open directories, the latest first. Creating an entry changes its directory's mtime, so each keeps the times
 	// that it had when it was opened and gets them back when it is closed.
 	dirs []openDir
-	// onImplied is told of each directory that is made because an entry below it needs it.
-	onImplied func(realPath string) error
+	// onMade is told of each directory that is made because an entry below it needs it; anew: where the layer removes what is below.
+	onMade func(realPath string, anew bool) error
 }
 
 type openDir struct {
@@ -183,18 +183,11 @@ func (t *tree) implied(parent int, name string) (link string, err error) {
 	err = unix.Fstatat(parent, name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	switch {
 	case errors.Is(err, unix.ENOENT):
-		return "", t.mkdirImplied(parent, name)
+		return "", t.mkdirImplied(parent, name, false)
 	case err != nil:
 		return "", err
 	case isWhiteout(&st):
-		// The layer removes what is below and starts anew.
-		if err := unix.Unlinkat(parent, name, 0); err != nil {
-			return "", err
-		}
-		if err := t.mkdirImplied(parent, name); err != nil {
-			return "", err
-		}
-		return "", setOpaque(parent, name)
+		return "", t.mkdirAnew(parent, name)
 	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
 		return "", nil
 	case st.Mode&unix.S_IFMT != unix.S_IFLNK:
@@ -220,7 +213,30 @@ func (t *tree) leadsToDir(parent int, name string) bool {
 	return true
 }
 
-func (t *tree) mkdirImplied(parent int, name string) error {
+// mkdirAnew makes a directory in place of a whiteout: what is below does not show in it.
+func (t *tree) mkdirAnew(parent int, name string) error {
+	if err := unix.Unlinkat(parent, name, 0); err != nil {
+		return err
+	}
+	if err := t.mkdirImplied(parent, name, true); err != nil {
+		return err
+	}
+	return setOpaque(parent, name)
+}
+
+// mkdirImplied makes a directory with the attributes of those that nobody lists.
+func (t *tree) mkdirImplied(parent int, name string, anew bool) error {
+	if err := t.mkdirPlain(parent, name); err != nil {
+		return err
+	}
+	p, err := t.realPath(parent)
+	if err != nil {
+		return err
+	}
+	return t.onMade(path.Join(p, name), anew)
+}
+
+func (t *tree) mkdirPlain(parent int, name string) error {
 	times, err := timesOf(parent)
 	if err != nil {
 		return err
@@ -234,14 +250,7 @@ func (t *tree) mkdirImplied(parent int, name string) error {
 	if err := unix.UtimesNanoAt(parent, name, make([]unix.Timespec, 2), unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return err
 	}
-	if err := setTimes(parent, times); err != nil {
-		return err
-	}
-	p, err := t.realPath(parent)
-	if err != nil {
-		return err
-	}
-	return t.onImplied(path.Join(p, name))
+	return setTimes(parent, times)
 }
 
 // realPath is where an open directory really lies in the tree, whatever symlinks led to it.

@@ -52,6 +52,7 @@ func (a *applier) whiteout(dir, base string) error {
 	err = unix.Mknodat(parent, name, unix.S_IFCHR, 0)
 	if err == nil {
 		a.sum.Inodes++
+		err = a.noteWhiteout(parent)
 	}
 	if !errors.Is(err, unix.EEXIST) {
 		return err
@@ -61,6 +62,9 @@ func (a *applier) whiteout(dir, base string) error {
 		return err
 	}
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		if err := a.notImplied(parent, name); err != nil {
+			return err
+		}
 		return setOpaque(parent, name)
 	}
 	return nil // a file of this layer hides what is below as it is

@@ -28,6 +28,7 @@ func NeedRoot(t testing.TB) {
 //	f usr/x 644 0:0 @0 "content" [= usr/y]   a hard link names the first of its names
 //	l lib 777 0:0 @0 -> usr/lib
 //	c dev/null 666 0:0 @0 1:3
+//	c gone 0 0:0 @T 0:0              a whiteout; nobody sees its time
 //	p fifo 622 0:0 @0
 func List(t testing.TB, dir string) []string {
 	t.Helper()
@@ -76,6 +77,10 @@ func describe(t testing.TB, p, rel string, inodes map[uint64]string) string {
 		to, _ := os.Readlink(p)
 		line = "l " + line + " -> " + to
 	case unix.S_IFCHR, unix.S_IFBLK:
+		if st.Rdev == 0 {
+			line, _, _ = strings.Cut(line, "@")
+			line += "@T"
+		}
 		line = fmt.Sprintf("c %s %d:%d", line, unix.Major(st.Rdev), unix.Minor(st.Rdev))
 	case unix.S_IFIFO:
 		line = "p " + line
