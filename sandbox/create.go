@@ -35,7 +35,7 @@ func (m *Manager) CreateContainer(ctx context.Context, r *runtime.CreateContaine
 	id, err := m.creates.Do(ctx, job.Request[string]{
 		Key: identity,
 		Lookup: func() (string, bool) {
-			if c := m.index.containerByIdentity(identity); c != nil && c.state() == runtime.ContainerState_CONTAINER_CREATED {
+			if c := m.index.containerByIdentity(identity); c != nil && c.state() != runtime.ContainerState_CONTAINER_EXITED {
 				return c.rec.ID, true
 			}
 			return "", false

@@ -8,8 +8,8 @@ import "crisp/sandbox/record"
 type fate int
 
 const (
-	// fateHalfMade: its creation was broken off. No caller has its ID: it is released and forgotten.
-	fateHalfMade fate = iota
+	// fateRelease: its creation was broken off, so that no caller has its ID, or its removal was. It is released and forgotten.
+	fateRelease fate = iota
 	// fateLive: it was complete in this boot; its monitor knows the rest.
 	fateLive
 	// fateRebooted: it was made in another boot, and nothing of it is left but records, layers and its share of the network.
@@ -22,12 +22,14 @@ const (
 // caller may have been told of it.
 func podFate(rec *record.Pod, s *record.PodStatus, boot string) fate {
 	switch {
+	case s.RemovingAt != 0:
+		return fateRelease
 	case s.StoppedAt != 0:
 		return fateOver
 	case rec.BootID != boot:
 		return fateRebooted
 	case s.ReadyAt == 0:
-		return fateHalfMade
+		return fateRelease
 	}
 	return fateLive
 }
@@ -35,12 +37,14 @@ func podFate(rec *record.Pod, s *record.PodStatus, boot string) fate {
 // containerFate decides likewise.
 func containerFate(rec *record.Container, s *record.ContainerStatus, boot string) fate {
 	switch {
+	case s.RemovingAt != 0:
+		return fateRelease
 	case s.Exit != nil:
 		return fateOver
 	case rec.BootID != boot:
 		return fateRebooted
 	case s.ReadyAt == 0:
-		return fateHalfMade
+		return fateRelease
 	}
 	return fateLive
 }

@@ -42,9 +42,16 @@ func (x *index) addPod(p *pod) {
 }
 
 func (x *index) removePod(p *pod) {
+	x.freePodName(p)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.pods, p.rec.ID)
+}
+
+// freePodName lets another pod have the pod's identity.
+func (x *index) freePodName(p *pod) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	if name := podIdentity(p.rec.Config.GetMetadata()); x.podNames[name] == p {
 		delete(x.podNames, name)
 	}
@@ -58,9 +65,16 @@ func (x *index) addContainer(c *container) {
 }
 
 func (x *index) removeContainer(c *container) {
+	x.freeContainerName(c)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.containers, c.rec.ID)
+}
+
+// freeContainerName lets another container have the container's identity.
+func (x *index) freeContainerName(c *container) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	if name := ctrIdentity(c.rec.PodID, c.rec.Config.GetMetadata()); x.ctrNames[name] == c {
 		delete(x.ctrNames, name)
 	}

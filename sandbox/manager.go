@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"crisp/conmon"
 	"crisp/sandbox/job"
 	"crisp/sandbox/record"
 	"crisp/sandbox/spec"
@@ -68,6 +69,9 @@ func newManager(ctx context.Context, c Config) (*Manager, error) {
 	}
 	if c.Defaults.CgroupParent == "" {
 		c.Defaults.CgroupParent = defaultCgroupParent
+	}
+	if _, err := conmon.Binary(); err != nil { // made now, so that the first pod needn't, and a build without it does not start
+		return nil, err
 	}
 	boot, err := bootID()
 	if err != nil {

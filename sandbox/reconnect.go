@@ -23,10 +23,9 @@ import (
 // reconnectRetryMax bounds the pause between attempts to reach a monitor that holds its socket and does not answer.
 const reconnectRetryMax = 30 * time.Second
 
-// reconnectAll asks the monitors of the pods that may live, and waits for their answers for a while.
-func (m *Manager) reconnectAll(ctx context.Context, found *found) {
+// reconnectAll asks the monitors of the pods that may live, and waits for their answers, and for what is being released, for a while.
+func (m *Manager) reconnectAll(ctx context.Context, found *found, first *sync.WaitGroup) {
 	slots := make(chan struct{}, restoreParallel)
-	var first sync.WaitGroup
 	for _, f := range found.pods {
 		if f.fate != fateLive {
 			continue
@@ -49,7 +48,7 @@ func (m *Manager) reconnectAll(ctx context.Context, found *found) {
 	select {
 	case <-answered:
 	case <-timer.C:
-		m.log.Warn("some monitors have not answered yet, going on without them")
+		m.log.Warn("some pods are not restored yet, going on without them")
 	case <-ctx.Done():
 	}
 }

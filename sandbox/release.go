@@ -65,7 +65,7 @@ func (m *Manager) endMonitor(ctx context.Context, p *pod) error {
 		// It holds its socket, so it lives, and does not answer (it is stopped, or stuck). Its containers are killed by their cgroups.
 		err = unix.Kill(live.monitor.Pid(), unix.SIGKILL)
 	}
-	p.live.Store(nil)
+	p.live.CompareAndSwap(live, nil)
 	live.close()
 	if errors.Is(err, conmon.ErrGone) || errors.Is(err, conmon.ErrClosed) {
 		return nil

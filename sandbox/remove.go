@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"crisp/conmon"
 	"crisp/sandbox/job"
+	"crisp/sandbox/record"
 )
 
 // RemoveContainer kills the container if it runs and removes it. A container that is gone is no error.
@@ -28,6 +30,10 @@ func (m *Manager) RemoveContainer(ctx context.Context, id string) error {
 
 // removeContainer is the work; it may be run again at any point. The log file is the kubelet's.
 func (m *Manager) removeContainer(t *job.Task, c *container) error {
+	m.index.freeContainerName(c) // a new container may have its identity from now on
+	c.mu.Lock()
+	c.update(func(s *record.ContainerStatus) { s.RemovingAt = time.Now().UnixNano() })
+	c.mu.Unlock()
 	t.Stage("kill container")
 	if c.state() != runtime.ContainerState_CONTAINER_EXITED {
 		if err := m.stopContainer(t.Context(), c, 0); err != nil {

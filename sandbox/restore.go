@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -32,11 +33,12 @@ func (m *Manager) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var releasing sync.WaitGroup
 	for _, f := range found.pods {
-		m.adoptPod(f)
+		m.adoptPod(f, &releasing)
 	}
 	m.cfg.Images.Collect()
-	m.reconnectAll(ctx, found)
+	m.reconnectAll(ctx, found, &releasing)
 	m.spawn(func() { m.sweep(found) })
 	return nil
 }
@@ -203,17 +205,19 @@ func (c *container) restoreStatus(s record.ContainerStatus) {
 }
 
 // adoptPod puts a pod and its containers into the index, as they were last known, and keeps their images. What was never
-// complete is released instead.
-func (m *Manager) adoptPod(f *foundPod) {
-	if f.fate == fateHalfMade {
-		m.spawn(func() { m.abandonFound(f) })
+// complete, or was being removed, is released instead.
+func (m *Manager) adoptPod(f *foundPod, releasing *sync.WaitGroup) {
+	if f.fate == fateRelease {
+		releasing.Add(1)
+		m.spawn(func() { defer releasing.Done(); m.abandonFound(f) })
 		return
 	}
 	m.index.addPod(f.pod)
 	for _, fc := range f.containers {
 		m.holdImages(fc.c)
-		if fc.fate == fateHalfMade {
-			m.spawn(func() { m.abandonContainer(fc.c) })
+		if fc.fate == fateRelease {
+			releasing.Add(1)
+			m.spawn(func() { defer releasing.Done(); m.abandonContainer(fc.c) })
 			continue
 		}
 		m.index.addContainer(fc.c)
@@ -228,7 +232,7 @@ func (m *Manager) adoptPod(f *foundPod) {
 	}
 }
 
-// abandonFound releases a pod whose creation a crash broke off, with the containers that it cannot have.
+// abandonFound releases a pod whose creation or removal a crash broke off, with its containers.
 func (m *Manager) abandonFound(f *foundPod) {
 	for _, fc := range f.containers {
 		m.abandonContainer(fc.c)

@@ -99,6 +99,11 @@ func (m *Manager) removePod(t *job.Task, p *pod) error {
 		return err
 	}
 	defer p.op.unlock()
+	m.index.freePodName(p) // a new pod may have its identity from now on
+	p.update(func(s *record.PodStatus) bool {
+		s.RemovingAt = time.Now().UnixNano()
+		return true
+	})
 	if err := m.stopPod(t, p); err != nil {
 		return err
 	}

@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// usageAge is how old the figure for a writable layer may get before it is measured again. The kubelet asks every 10 s.
-	usageAge = 30 * time.Second
+	// usageAge is how old the figure for a writable layer may get before it is measured again, or usageShare times what the last
+	// measurement took, if that is longer: a percent of one CPU at most. The kubelet asks every 10 s.
+	usageAge   = 2 * time.Second
+	usageShare = 100
 	// usageQueue bounds how many layers wait to be measured; more wait for the next question.
 	usageQueue = 256
 	// usageEntries and usageTime bound one measurement: a layer with more files is reported as large as it was found until then.
@@ -36,6 +38,7 @@ type usageMeter struct {
 
 type usageFigure struct {
 	at            time.Time // zero: never measured
+	took          time.Duration
 	queued        bool
 	bytes, inodes uint64
 }
@@ -67,7 +70,7 @@ func (u *usageMeter) measure(c *container) {
 		f = &usageFigure{}
 		u.figures[c.rec.ID] = f
 	}
-	if f.queued || time.Since(f.at) < usageAge {
+	if f.queued || time.Since(f.at) < max(usageAge, usageShare*f.took) {
 		return
 	}
 	if !u.started {
@@ -92,10 +95,11 @@ func (u *usageMeter) run() {
 		case <-u.m.ctx.Done():
 			return
 		case c := <-u.queue:
+			start := time.Now()
 			bytes, inodes := diskUsage(filepath.Join(c.dir, "upper"), time.Now().Add(usageTime))
 			u.mu.Lock()
 			if f := u.figures[c.rec.ID]; f != nil { // nil: removed meanwhile
-				*f = usageFigure{at: time.Now(), bytes: bytes, inodes: inodes}
+				*f = usageFigure{at: time.Now(), took: time.Since(start), bytes: bytes, inodes: inodes}
 			}
 			u.mu.Unlock()
 		}

@@ -90,19 +90,23 @@ func (m *Manager) noteExit(c *container, e record.Exit) {
 	})
 }
 
-// monitorGone is for a monitor that died: its containers have lost their stdio, and nobody would see their exits. They are
-// killed, and the pod is not ready.
+// monitorGone is for a monitor that is no more. When it died by itself, its containers have lost their stdio, and nobody would see
+// their exits: they are killed, and the pod is not ready. When the pod is being stopped, that is how it ends.
 func (m *Manager) monitorGone(p *pod) {
-	p.log.Error("monitor died")
-	p.disconnect()
-	p.end()
-	if p.ended("the monitor died") {
-		m.tell(p, p.rec.ID, eventStopped)
-	}
 	ctx, cancel := context.WithTimeout(m.ctx, killRound)
 	defer cancel()
-	if err := m.killCgroup(ctx, p.rec.Cgroup); err != nil {
-		p.log.Error("pause process of a dead monitor", "err", err)
+	if p.ending.Err() == nil {
+		p.log.Error("monitor died")
+		p.end()
+		if p.ended("the monitor died") {
+			m.tell(p, p.rec.ID, eventStopped)
+		}
+		if err := m.endMonitor(ctx, p); err != nil {
+			p.log.Error("dead monitor", "err", err)
+		}
+		if err := m.killCgroup(ctx, p.rec.Cgroup); err != nil {
+			p.log.Error("pause process of a dead monitor", "err", err)
+		}
 	}
 	for _, c := range m.index.containersOf(p.rec.ID) {
 		if c.state() == runtime.ContainerState_CONTAINER_EXITED {

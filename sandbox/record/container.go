@@ -66,6 +66,7 @@ type ContainerStatus struct {
 	Pid        int
 	ReadyAt    int64 // all was made
 	StartedAt  int64
+	RemovingAt int64 // its removal was asked for: it is finished, whatever happens to the daemon
 	UID, GID   uint32
 	Groups     []uint32
 	StopSignal int32 // the CRI's number
@@ -89,6 +90,7 @@ type containerStatusFile struct {
 	Pid        int             `json:"pid,omitempty"`
 	ReadyAt    int64           `json:"ready_at,omitempty"`
 	StartedAt  int64           `json:"started_at,omitempty"`
+	RemovingAt int64           `json:"removing_at,omitempty"`
 	UID        uint32          `json:"uid"`
 	GID        uint32          `json:"gid"`
 	Groups     []uint32        `json:"groups,omitempty"`
@@ -99,7 +101,7 @@ type containerStatusFile struct {
 
 // Encode returns the content of status.json.
 func (s *ContainerStatus) Encode() ([]byte, error) {
-	f := containerStatusFile{header{version, kindContainerStatus}, s.BootID, s.Pid, s.ReadyAt, s.StartedAt,
+	f := containerStatusFile{header{version, kindContainerStatus}, s.BootID, s.Pid, s.ReadyAt, s.StartedAt, s.RemovingAt,
 		s.UID, s.GID, s.Groups, s.StopSignal, nil, s.Exit}
 	if s.Resources != nil {
 		r, err := encodeProto("resources", s.Resources)
@@ -117,7 +119,7 @@ func DecodeContainerStatus(data []byte) (*ContainerStatus, error) {
 	if err := decode(data, kindContainerStatus, &f); err != nil {
 		return nil, err
 	}
-	s := &ContainerStatus{f.BootID, f.Pid, f.ReadyAt, f.StartedAt, f.UID, f.GID, f.Groups, f.StopSignal, nil, f.Exit}
+	s := &ContainerStatus{f.BootID, f.Pid, f.ReadyAt, f.StartedAt, f.RemovingAt, f.UID, f.GID, f.Groups, f.StopSignal, nil, f.Exit}
 	if len(f.Resources) > 0 {
 		s.Resources = &runtime.LinuxContainerResources{}
 		if err := decodeProto("resources", f.Resources, s.Resources); err != nil {

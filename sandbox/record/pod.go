@@ -61,10 +61,11 @@ type PodStatus struct {
 	IPs        []netip.Addr `json:"ips,omitempty"`
 	MonitorPid int          `json:"monitor_pid,omitempty"`
 	PausePid   int          `json:"pause_pid,omitempty"`
-	ReadyAt    int64        `json:"ready_at,omitempty"`   // all was made
-	EndedAt    int64        `json:"ended_at,omitempty"`   // pause or the monitor died, the pod was stopped, or the node rebooted
-	EndReason  string       `json:"end_reason,omitempty"` // for people
-	StoppedAt  int64        `json:"stopped_at,omitempty"` // all but the record was released
+	ReadyAt    int64        `json:"ready_at,omitempty"`    // all was made
+	EndedAt    int64        `json:"ended_at,omitempty"`    // pause or the monitor died, the pod was stopped, or the node rebooted
+	EndReason  string       `json:"end_reason,omitempty"`  // for people
+	StoppedAt  int64        `json:"stopped_at,omitempty"`  // all but the record was released
+	RemovingAt int64        `json:"removing_at,omitempty"` // its removal was asked for: it is finished, whatever happens to the daemon
 }
 
 // Encode returns the content of status.json.
