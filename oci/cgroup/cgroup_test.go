@@ -227,7 +227,7 @@ func TestSetChangesMemoryUpAndDown(t *testing.T) {
 	if err := c.Set(&specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(-1))}}); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = c.Stats(); err != nil || s.Memory.Limit != NoLimit {
+	if s, err = c.Stats(); err != nil || s.Memory.Limit != 0 {
 		t.Errorf("limit %d, %v", s.Memory.Limit, err)
 	}
 }
@@ -557,6 +557,28 @@ func testRemoveDeepAndWideTrees(t *testing.T, m *Manager) {
 	}
 	if exists(h, c.path) {
 		t.Error("it is still there")
+	}
+}
+
+func TestChownGivesTheCgroupAway(t *testing.T) {
+	m := newManager(t)
+	c := newCgroup(t, m, nil)
+	if err := c.Chown(12345); err != nil {
+		t.Fatal(err)
+	}
+	h := m.primary()
+	for name, want := range map[string]uint32{"": 12345, "cgroup.procs": 12345, "memory.max": 0} {
+		if m.mode != V2 {
+			want = 0
+		}
+		var st unix.Stat_t
+		err := unix.Fstatat(h.fd, path.Join(c.path, name), &st, 0)
+		if m.mode != V2 && errors.Is(err, unix.ENOENT) {
+			continue
+		}
+		if err != nil || st.Uid != want {
+			t.Errorf("%q belongs to %d, not %d, %v", name, st.Uid, want, err)
+		}
 	}
 }
 

@@ -309,6 +309,7 @@ func FuzzParseDeviceList(f *testing.F) {
 	f.Add("a *:* rwm\n")
 	f.Add("c 1:3 rwm\nb *:* m\nc 136:* rw\n")
 	f.Add("c 1:3")
+	f.Add("\xf9 0:0 r")
 	f.Fuzz(func(t *testing.T, content string) {
 		l, err := parseDeviceList(content)
 		if err != nil {

@@ -66,7 +66,7 @@ func parseDeviceList(content string) (deviceList, error) {
 	l := deviceList{exceptions: map[deviceID]access{}}
 	for line := range strings.Lines(content) {
 		fields := strings.Fields(line)
-		if len(fields) != 3 || len(fields[0]) != 1 {
+		if len(fields) != 3 || !slices.Contains([]string{"a", "b", "c"}, fields[0]) {
 			return l, fmt.Errorf("line %q of devices.list", line)
 		}
 		if fields[0] == "a" {

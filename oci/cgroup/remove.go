@@ -14,8 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxBusy is how long Remove waits for processes that are about to vanish, when ctx allows so long.
-const maxBusy = time.Second
+// Remove waits maxBusy for processes that are dying, which no file lists any more, when ctx allows so long. For processes that
+// are listed it waits patience only: they may live on for ever.
+const (
+	maxBusy  = time.Second
+	patience = 30 * time.Millisecond
+	maxPause = 4 * time.Millisecond
+)
 
 // Remove removes the cgroup and those below it. It is no error when it is gone already, and ErrBusy when processes are left,
 // which it names.
@@ -42,7 +47,7 @@ func (c *Cgroup) removeFrom(ctx context.Context, hierarchies []*hierarchy) error
 	return nil
 }
 
-// removeBusy tries again what has processes. On v2 the kernel says when the last is gone; v1 has to be asked.
+// removeBusy tries again what has processes.
 func (c *Cgroup) removeBusy(ctx context.Context, hierarchies []*hierarchy) error {
 	limited, cancel := context.WithTimeout(ctx, maxBusy)
 	defer cancel()
@@ -52,35 +57,45 @@ func (c *Cgroup) removeBusy(ctx context.Context, hierarchies []*hierarchy) error
 	}
 	defer w.close()
 	for _, h := range hierarchies {
-		pause := 100 * time.Microsecond
-		for {
-			err := h.removeTree(c.path)
-			if err == nil {
-				break
-			}
-			if !errors.Is(err, unix.EBUSY) {
-				return err
-			}
-			if h.v2 {
-				err = w.event(h, c.path, "populated", "0")
-			}
-			if waitErr := w.poll(nil, pause); waitErr != nil || !errors.Is(err, unix.EBUSY) && err != nil {
-				return c.busy(ctx, h)
-			}
-			pause = min(2*pause, 4*time.Millisecond)
+		if err := c.removeWhenEmpty(h, w); err != nil {
+			return errors.Join(err, ctx.Err())
 		}
 	}
 	return nil
 }
 
-func (c *Cgroup) busy(ctx context.Context, h *hierarchy) error {
+// removeWhenEmpty: on v2 the kernel says when the last process is gone; v1 has to be asked.
+func (c *Cgroup) removeWhenEmpty(h *hierarchy, w *waiter) error {
+	started := time.Now()
+	for pause := firstTick; ; pause = min(2*pause, maxPause) {
+		err := h.removeTree(c.path)
+		if err == nil || !errors.Is(err, unix.EBUSY) {
+			return err
+		}
+		if time.Since(started) > patience {
+			if pids, _ := c.pids(h); len(pids) > 0 {
+				return c.busy(h)
+			}
+		}
+		if h.v2 {
+			err = w.change(h, c.path, pause)
+		} else {
+			err = w.poll(nil, pause)
+		}
+		if err != nil {
+			return c.busy(h)
+		}
+	}
+}
+
+func (c *Cgroup) busy(h *hierarchy) error {
 	pids, _ := c.pids(h)
 	var names []string
 	for _, pid := range pids {
 		p := describe(pid)
 		names = append(names, fmt.Sprintf("%d (%s) %s", pid, p.Name, p.State))
 	}
-	return errors.Join(fmt.Errorf("%w: %s has processes %s", ErrBusy, path.Join(h.dir, c.path), strings.Join(names, ", ")), ctx.Err())
+	return fmt.Errorf("%w: %s has processes %s", ErrBusy, path.Join(h.dir, c.path), strings.Join(names, ", "))
 }
 
 // removeTree removes the directory and all below it. It keeps one fd and the names on the way, because a container that may write

@@ -41,7 +41,7 @@ type MemoryStats struct {
 	RSS             uint64 // anonymous memory
 	PageFaults      uint64
 	MajorPageFaults uint64
-	Limit           uint64 // NoLimit: none
+	Limit           uint64 // 0: none
 	Pressure        Pressure
 }
 
@@ -54,7 +54,7 @@ type SwapStats struct {
 // PidsStats counts a cgroup's tasks.
 type PidsStats struct {
 	Current uint64
-	Limit   uint64 // NoLimit: none
+	Limit   uint64 // 0: none
 }
 
 // Pressure is the kernel's pressure stall information (Documentation/accounting/psi.rst).
@@ -74,12 +74,17 @@ func (c *Cgroup) Stats() (Stats, error) {
 	r := c.m.buffers.Get().(*reader)
 	defer c.m.buffers.Put(r)
 	r.path = append(r.path[:0], c.path...)
-	s := Stats{Time: time.Now(), Memory: MemoryStats{Limit: NoLimit}, Swap: SwapStats{Limit: NoLimit}, Pids: PidsStats{Limit: NoLimit}}
+	s := Stats{Time: time.Now(), Swap: SwapStats{Limit: NoLimit}}
 	r.err = nil
 	if c.m.mode == V2 {
 		c.m.statsV2(r, &s)
 	} else {
 		c.m.statsV1(r, &s)
+	}
+	for _, limit := range []*uint64{&s.Memory.Limit, &s.Pids.Limit} {
+		if *limit == NoLimit {
+			*limit = 0
+		}
 	}
 	s.Memory.WorkingSet = s.Memory.Usage - min(s.Memory.WorkingSet, s.Memory.Usage)
 	if h := c.m.unified; h != nil {

@@ -91,6 +91,20 @@ func (w *waiter) event(h *hierarchy, p, key, value string) error {
 	}
 }
 
+// change waits until cgroup.events changes, at most for a time.
+func (w *waiter) change(h *hierarchy, p string, limit time.Duration) error {
+	fd, err := h.open(path.Join(p, "cgroup.events"), unix.O_RDONLY)
+	if err != nil {
+		return w.poll(nil, limit) // gone, or the root, which has none
+	}
+	defer unix.Close(fd)
+	var buf [1]byte
+	if _, err := unix.Pread(fd, buf[:], 0); err != nil { // what was read last is what a change is from
+		return w.poll(nil, limit)
+	}
+	return w.poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}}, limit)
+}
+
 // The kernel wakes pollers of cgroup.events up when it changes, but holds a change back that comes within 10 ms of another
 // (CGROUP_FILE_NOTIFY_MIN_INTV). A look now and then meanwhile costs 2 µs.
 const (
