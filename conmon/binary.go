@@ -29,6 +29,11 @@ func makeBinary() (*os.File, error) {
 	if err != nil {
 		return nil, ErrNoBinary
 	}
+	return sealed(text)
+}
+
+// sealed puts a program into a memfd that nobody can change.
+func sealed(text []byte) (*os.File, error) {
 	fd, err := unix.MemfdCreate("crisp-conmon", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
 	if errors.Is(err, unix.EINVAL) { // MFD_EXEC came with Linux 6.3
 		fd, err = unix.MemfdCreate("crisp-conmon", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)

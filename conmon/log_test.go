@@ -116,6 +116,7 @@ func TestReopenedLogGetsWholeLines(t *testing.T) {
 	}
 	fmt.Fprint(w, "and ended\nlast\n")
 	w.Close()
+	m.eventually("the last line is logged", func() bool { b, _ := os.ReadFile(second); return strings.Contains(string(b), "last") })
 	if err := m.CloseStdin(m.ctx, k.id); err != nil {
 		t.Fatal(err)
 	}

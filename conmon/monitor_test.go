@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,8 +21,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// otherBinary names, in the environment, a program to test instead of the embedded one: one that was built with sanitizers.
+const otherBinary = "CRISP_CONMON_TEST_BINARY"
+
 // TestMain fails when the tests leave descriptors, goroutines or child processes behind.
 func TestMain(m *testing.M) {
+	if path := os.Getenv(otherBinary); path != "" {
+		binary = sync.OnceValues(func() (*os.File, error) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return nil, err
+			}
+			return sealed(text)
+		})
+	}
 	_, _ = Binary() // made once, stays open
 	fds, goroutines := countFDs(), runtime.NumGoroutine()
 	code := m.Run()

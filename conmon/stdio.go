@@ -35,7 +35,7 @@ func (c *Client) Resize(ctx context.Context, id string, rows, cols uint16) error
 	return c.simple(ctx, m, nil)
 }
 
-// CloseStdin closes the stdin of a container, when what was sent there is read. A terminal has none of its own.
+// CloseStdin closes the stdin of a container, after what the monitor has read from attachers so far. A terminal has none of its own.
 func (c *Client) CloseStdin(ctx context.Context, id string) error {
 	return c.simple(ctx, about(msgCloseStdin, id), nil)
 }

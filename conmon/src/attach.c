@@ -198,12 +198,8 @@ int attach(struct slot *s, uint32_t flags, int *fds)
 	a->next = s->attachers;
 	s->attachers = a;
 	srv.sweep = true;
-	if (a->in.fd < 0)
-		return 0;
 	fd_flags(a->in.fd, O_NONBLOCK);
-	if (s->in.w.fd < 0)
-		watch_close(&a->in);
-	else if (!s->in.len && watch_on(&a->in, EPOLLIN) < 0) /* a regular file: refused, it would never end */
+	if (a->in.fd >= 0 && (s->in.w.fd < 0 || (!s->in.len && watch_on(&a->in, EPOLLIN) < 0))) /* not a regular file: it would never end */
 		watch_close(&a->in);
 	return 0;
 }

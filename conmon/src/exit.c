@@ -9,37 +9,32 @@
 static void answer_made(struct slot *s)
 {
 	struct cr_msg m;
-	int fds[6], n = 0;
+	int fds[6] = { s->pidfd }, n = 1;
 	slot_describe(s, &m);
-	if (s->owed.type == CR_MSG_START) {
-		answer(&s->owed, &m, NULL, 0);
-		return;
-	}
-	fds[n++] = s->pidfd;
-	if (s->exec && s->console >= 0)
+	if (s->exec && s->console >= 0) {
 		fds[n++] = s->console;
+		s->console = -1;
+	}
 	memcpy(m.sent_kinds, s->kinds, sizeof m.sent_kinds);
 	for (int i = 0; i < s->nsent; i++)
 		fds[n++] = s->sent[i];
-	answer(&s->owed, &m, fds, n);
+	s->nsent = 0;
+	answer(&s->owed, &m, fds, s->owed.type == CR_MSG_START ? 0 : n);
 	while (--n > 0) /* not the pidfd, which LIST gives again */
 		close(fds[n]);
-	s->nsent = 0;
-	if (s->exec)
-		s->console = -1;
 }
 
 static void keep_fd(struct slot *s, const struct sync_msg *m, int fd)
 {
-	if (m->kind == SYNC_CONSOLE && s->console < 0 && s->exec) {
-		s->console = fd;
-	} else if (m->kind == SYNC_CONSOLE && s->console < 0) {
-		stdio_console(s, fd);
-	} else if (m->kind == SYNC_FD && s->nsent < (int)countof(s->sent)) {
+	if (m->kind == SYNC_FD && s->nsent < (int)countof(s->sent)) {
 		s->kinds[s->nsent] = (uint32_t)m->op;
 		s->sent[s->nsent++] = fd;
-	} else {
+	} else if (m->kind != SYNC_CONSOLE || s->console >= 0) {
 		close(fd);
+	} else if (s->exec) {
+		s->console = fd; /* the daemon's, with the answer */
+	} else {
+		stdio_console(s, fd);
 	}
 }
 
@@ -103,13 +98,11 @@ static int write_record(const struct slot *s)
 		*p++ = i < 4 ? ' ' : '\n';
 	}
 	int fd = s->exitdir < 0 ? -1 : openat(s->exitdir, "exit.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -1;
-	if (write(fd, line, (size_t)(p - line)) == p - line && renameat(s->exitdir, "exit.tmp", s->exitdir, "exit") == 0)
-		return fd;
-	unlinkat(s->exitdir, "exit.tmp", 0);
-	close(fd);
-	return -1;
+	if (fd >= 0 && (write_all(fd, line, (size_t)(p - line)) != 0 || renameat(s->exitdir, "exit.tmp", s->exitdir, "exit") < 0)) {
+		unlinkat(s->exitdir, "exit.tmp", 0);
+		fd_close(&fd);
+	}
+	return fd;
 }
 
 /* sync_record makes the record durable in a process of its own: a slow disk must not hold up the other containers' output. */
@@ -127,13 +120,6 @@ static void sync_record(const struct slot *s, int fd)
 	close(fd);
 }
 
-static void answer_failed(struct slot *s)
-{
-	if (!s->fail.err)
-		s->fail = (struct failure){ -1, CR_AT_CHILD_DIED, ESRCH };
-	answer_error(&s->owed, s->fail);
-}
-
 static void slot_exited(struct slot *s, const siginfo_t *si)
 {
 	struct cr_msg m;
@@ -145,14 +131,13 @@ static void slot_exited(struct slot *s, const siginfo_t *si)
 	s->code = s->sig ? 128 + s->sig : si->si_status;
 	s->ended = now_realtime();
 	s->oom_kills = read_oom_kills(s->oom);
+	if (s->owed.type) /* CREATE, EXEC or START */
+		answer_error(&s->owed, s->fail.err ? s->fail : (struct failure){ -1, CR_AT_CHILD_DIED, ESRCH });
 	if (s->state == CR_STATE_CREATING) {
-		answer_failed(s);
 		slot_free(s);
 		return;
 	}
 	s->state = CR_STATE_EXITED;
-	if (s->owed.type)
-		answer_failed(s);
 	fd_close(&s->pidfd);
 	stdio_drain(s);
 	int record = write_record(s);
@@ -160,6 +145,8 @@ static void slot_exited(struct slot *s, const siginfo_t *si)
 	m.type = CR_MSG_EVENT_EXIT;
 	announce(&m);
 	sync_record(s, record);
+	fd_close(&s->exitdir);
+	fd_close(&s->oom);
 	for (struct conn *c = srv.conns; c; c = c->next)
 		heard |= c->subscribed && !c->dead;
 	if (s->exec && heard)

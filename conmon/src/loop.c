@@ -15,9 +15,7 @@ void loop_init(void)
 
 void watch_init(struct watch *w, int fd, void (*ready)(struct watch *, uint32_t))
 {
-	w->fd = fd;
-	w->ready = ready;
-	w->on = false;
+	*w = (struct watch){ .ready = ready, .fd = fd };
 }
 
 int watch_on(struct watch *w, uint32_t events)
@@ -45,14 +43,10 @@ void watch_close(struct watch *w)
 void loop_step(int64_t deadline)
 {
 	struct epoll_event e;
-	int ms = -1;
-	if (srv.trim || deadline) {
-		int64_t ns = deadline ? deadline - now_monotonic() : TRIM_NS;
-		if (srv.trim && ns > TRIM_NS)
-			ns = TRIM_NS;
-		ms = ns <= 0 ? 0 : (int)((ns + 999999) / 1000000);
-	}
-	int n = epoll_wait(srv.epoll, &e, 1, ms);
+	int64_t ns = deadline ? deadline - now_monotonic() : TRIM_NS;
+	if (srv.trim && ns > TRIM_NS)
+		ns = TRIM_NS;
+	int n = epoll_wait(srv.epoll, &e, 1, !srv.trim && !deadline ? -1 : ns <= 0 ? 0 : (int)((ns + 999999) / 1000000));
 	if (n == 1) {
 		struct watch *w = e.data.ptr;
 		w->ready(w, e.events);
@@ -82,17 +76,16 @@ static union cell { union cell *next; char bytes[768]; } first[4], *cells;
 void *cell_take(void)
 {
 	static bool used;
-	size_t n = used ? 4096 / sizeof *cells : countof(first);
-	union cell *c = cells ? cells : used ? map_take(4096) : first;
+	if (!cells) {
+		union cell *more = used ? map_take(4096) : first;
+		for (size_t n = used ? 4096 / sizeof *more : countof(first); more && n > 0;)
+			cell_give(more + --n);
+		used = true;
+	}
+	union cell *c = cells;
 	if (!c)
 		return NULL;
-	if (!cells) {
-		used = true;
-		while (--n > 0)
-			cell_give(c + n);
-	} else {
-		cells = c->next;
-	}
+	cells = c->next;
 	return memset(c, 0, sizeof *c);
 }
 

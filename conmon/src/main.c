@@ -33,9 +33,12 @@ static void signals_ready(struct watch *w, uint32_t events)
 
 static void init_signals(void)
 {
+	static const unsigned long dfl[4]; /* the kernel's struct sigaction: the C library keeps us from some real-time signals */
 	sigset_t set;
 	for (int i = 1; i <= 64; i++)
-		signal(i, i == SIGPIPE || i == SIGHUP ? SIG_IGN : SIG_DFL);
+		syscall(SYS_rt_sigaction, i, dfl, NULL, 8);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGTERM);
@@ -47,15 +50,13 @@ static void init_signals(void)
 /* init_oom asks that the OOM killer takes anything else first: the monitor has every container's exit to tell. */
 static void init_oom(void)
 {
+	static const char path[] = "/proc/self/oom_score_adj";
 	char text[16] = "";
-	int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
-		return;
-	srv.oom_adj = srv.oom_adj_parent = atoi(text);
-	if (write_file("/proc/self/oom_score_adj", "-999", 4) == 0) /* EACCES without CAP_SYS_RESOURCE */
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && read(fd, text, sizeof text - 1) > 0)
+		srv.oom_adj = srv.oom_adj_parent = atoi(text);
+	fd_close(&fd);
+	if (write_oom_adj(path, -999) == 0)
 		srv.oom_adj = -999;
 }
 
@@ -102,7 +103,5 @@ int main(int argc, char **argv)
 {
 	const char *name = argc > 0 ? strrchr(argv[0], '/') : NULL;
 	name = name ? name + 1 : argc > 0 ? argv[0] : "";
-	if (!strcmp(name, "pause") || (argc > 1 && !strcmp(argv[1], "pause")))
-		return pause_main();
-	return monitor_main();
+	return !strcmp(name, "pause") || (argc > 1 && !strcmp(argv[1], "pause")) ? pause_main() : monitor_main();
 }

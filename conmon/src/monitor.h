@@ -181,7 +181,8 @@ struct child {
 	int adj;
 };
 int spawn(struct slot *, struct child *, struct failure *); /* 0, or -1 with the failure */
-int write_file(const char *path, const char *text, size_t len);
+int write_all(int fd, const char *text, size_t len); /* 0 or an errno, as the next */
+int write_oom_adj(const char *path, int adj);
 int send_sync(int sock, struct sync_msg m, int fd);
 
 /* ---- steps.c ---- */

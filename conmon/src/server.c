@@ -210,16 +210,8 @@ static void of_slot(struct request *r, struct slot *s)
 	case CR_MSG_RESIZE: err = s->console < 0 ? ENOTTY : ioctl(s->console, TIOCSWINSZ, &size) < 0 ? errno : 0; break;
 	case CR_MSG_CLOSE_STDIN: stdin_close(s); break;
 	case CR_MSG_ATTACH: err = exited || s->exec ? ESRCH : attach(s, r->m->flags, r->fds); break;
-	case CR_MSG_REOPEN_LOG:
-		if (s->log < 0) /* nothing more will be written */
-			return fail(r, CR_AT_STATE, ESRCH);
-		close(s->log);
-		s->log = take(r, &at);
-		break;
-	case CR_MSG_FORGET:
-		if (!exited)
-			return fail(r, CR_AT_STATE, EBUSY);
-		slot_free(s);
+	case CR_MSG_REOPEN_LOG: err = s->log < 0 ? ESRCH : (close(s->log), s->log = take(r, &at), 0); break; /* ESRCH: nobody writes any more */
+	case CR_MSG_FORGET: err = exited ? (slot_free(s), 0) : EBUSY; break;
 	}
 	if (err)
 		return fail(r, CR_AT_STATE, err);
@@ -244,22 +236,17 @@ static void serve(struct request *r)
 
 int msg_check(const struct cr_msg *m, size_t size, uint32_t nfds)
 {
-	static const uint32_t brings[][2] = { /* an fd for each of these flags */
-		{ CR_MSG_CREATE, CR_F_LOG | CR_F_EXITDIR | CR_F_OOM }, { CR_MSG_EXEC, CR_F_STDIN | CR_F_STDOUT | CR_F_STDERR },
-		{ CR_MSG_ATTACH, CR_F_STDIN | CR_F_STDOUT | CR_F_STDERR },
-	};
 	if (size != sizeof *m || m->type < CR_MSG_HELLO || m->type > CR_MSG_SHUTDOWN || m->nfds != nfds || nfds > CR_MAX_FDS)
 		return EPROTO;
 	if (!memchr(m->id, 0, sizeof m->id))
 		return EPROTO;
 	if (!m->id[0] && m->type != CR_MSG_HELLO && m->type != CR_MSG_LIST && m->type != CR_MSG_SHUTDOWN)
 		return EINVAL;
-	uint32_t need = m->type == CR_MSG_CREATE || m->type == CR_MSG_EXEC || m->type == CR_MSG_REOPEN_LOG;
-	for (size_t i = 0; i < countof(brings); i++)
-		if (brings[i][0] == m->type)
-			need += (uint32_t)__builtin_popcount(m->flags & brings[i][1]);
-	bool more = m->type == CR_MSG_CREATE || m->type == CR_MSG_EXEC; /* registers */
-	return nfds < need || (nfds > need && !more) ? EINVAL : 0;
+	bool registers = m->type == CR_MSG_CREATE || m->type == CR_MSG_EXEC; /* bring any number of fds, but the plan at least */
+	uint32_t brings = m->type == CR_MSG_CREATE ? CR_F_LOG | CR_F_EXITDIR | CR_F_OOM : /* an fd for each of these flags */
+		m->type == CR_MSG_EXEC || m->type == CR_MSG_ATTACH ? CR_F_STDIN | CR_F_STDOUT | CR_F_STDERR : 0;
+	uint32_t need = (registers || m->type == CR_MSG_REOPEN_LOG) + (uint32_t)__builtin_popcount(m->flags & brings);
+	return nfds < need || (nfds > need && !registers) ? EINVAL : 0;
 }
 
 /* ---- connections ---- */

@@ -102,40 +102,38 @@ static pid_t clone_directly(const struct child *c, int *pidfd, struct failure *f
 	return pid;
 }
 
-int write_file(const char *path, const char *text, size_t len)
+int write_all(int fd, const char *text, size_t len)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
 	ssize_t n = write(fd, text, len);
-	int err = n < 0 ? errno : EIO;
-	close(fd);
-	errno = err;
-	return n == (ssize_t)len ? 0 : -1;
+	return n < 0 ? errno : n == (ssize_t)len ? 0 : EIO;
 }
 
-static int write_proc(pid_t pid, const char *name, const char *text)
+static int write_file(const char *path, const char *text, size_t len)
 {
-	char path[64] = "/proc/";
-	char *p = put_number(path + 6, (uint64_t)pid, 1);
-	*p++ = '/';
-	strcpy(p, name);
-	return write_file(path, text, strlen(text));
+	int fd = open(path, O_WRONLY | O_CLOEXEC), err = fd < 0 ? errno : write_all(fd, text, len);
+	fd_close(&fd);
+	return err;
 }
 
-static int prepare(pid_t pid, const struct child *c, struct failure *f)
+int write_oom_adj(const char *path, int adj)
 {
-	const struct cr_plan *h = c->plan->head;
 	char text[16] = "-";
-	const char *uids = plan_str(c->plan, h->uid_map), *gids = plan_str(c->plan, h->gid_map);
-	*put_number(text + (c->adj < 0), (uint64_t)(c->adj < 0 ? -c->adj : c->adj), 1) = 0;
-	if (c->adj != srv.oom_adj)
-		write_proc(pid, "oom_score_adj", text); /* lowering it may be forbidden: it stays as it is */
-	if ((uids && write_proc(pid, "uid_map", uids) < 0) || (gids && write_proc(pid, "gid_map", gids) < 0)) {
-		*f = (struct failure){ -1, CR_AT_IDMAP, errno };
-		return -1;
-	}
-	return 0;
+	char *end = put_number(text + (adj < 0), (uint64_t)(adj < 0 ? -adj : adj), 1);
+	return write_file(path, text, (size_t)(end - text)); /* lowering it takes CAP_SYS_RESOURCE: else it stays as it is */
+}
+
+static const char *proc_path(char buf[64], pid_t pid, const char *name)
+{
+	strcpy(mempcpy(put_number(mempcpy(buf, "/proc/", 6), (uint64_t)pid, 1), "/", 1), name);
+	return buf;
+}
+
+static int write_maps(pid_t pid, const struct plan *p)
+{
+	const char *uids = plan_str(p, p->head->uid_map), *gids = plan_str(p, p->head->gid_map);
+	char path[64];
+	int err = uids ? write_file(proc_path(path, pid, "uid_map"), uids, strlen(uids)) : 0;
+	return err || !gids ? err : write_file(proc_path(path, pid, "gid_map"), gids, strlen(gids));
 }
 
 int spawn(struct slot *s, struct child *c, struct failure *f)
@@ -157,10 +155,16 @@ int spawn(struct slot *s, struct child *c, struct failure *f)
 		close(pair[0]);
 		return -1;
 	}
-	if (c->wait && (prepare(s->pid, c, f) < 0 || write(pair[0], "", 1) != 1)) {
-		kill(s->pid, SIGKILL); /* reaped by the loop */
-		close(pair[0]);
-		return -1;
+	if (c->wait) {
+		char path[64];
+		if (c->adj != srv.oom_adj)
+			write_oom_adj(proc_path(path, s->pid, "oom_score_adj"), c->adj);
+		*f = (struct failure){ -1, CR_AT_IDMAP, write_maps(s->pid, c->plan) };
+		if (f->err || write(pair[0], "", 1) != 1) {
+			kill(s->pid, SIGKILL); /* reaped by the loop */
+			close(pair[0]);
+			return -1;
+		}
 	}
 	watch_init(&s->sync, pair[0], sync_ready);
 	watch_on(&s->sync, EPOLLIN);

@@ -23,35 +23,22 @@ enum arg {
 	ZERO, ONE, F, G, S, T, U, A, B, C, D, L, /* the step's fields; F and G without a register: AT_FDCWD */
 	S_OR_EMPTY, A_CLOEXEC, EMPTY, MOVE_FLAGS, AUX, EMPTY_PATH,
 };
+/* KEYRING: KEYCTL_JOIN_SESSION_KEYRING is 1, and so is IOPRIO_WHO_PROCESS of IOPRIO_SET. */
 static const struct { uint16_t nr; uint8_t arg[6]; } plain[CR_OP_MAX] = {
-	[CR_OP_SETNS] = { SYS_setns, { F, A } },
-	[CR_OP_UNSHARE] = { SYS_unshare, { A } },
-	[CR_OP_MOUNT] = { SYS_mount, { S, T, U, A, ZERO } },
-	[CR_OP_UMOUNT] = { SYS_umount2, { S, A } },
-	[CR_OP_FSOPEN] = { SYS_fsopen, { S, ONE } },
-	[CR_OP_FSCONFIG] = { SYS_fsconfig, { F, A, S, T, AUX } },
-	[CR_OP_FSMOUNT] = { SYS_fsmount, { F, ONE, A } },
-	[CR_OP_OPEN_TREE] = { SYS_open_tree, { F, S_OR_EMPTY, A_CLOEXEC } },
+	[CR_OP_SETNS] = { SYS_setns, { F, A } }, [CR_OP_UNSHARE] = { SYS_unshare, { A } },
+	[CR_OP_MOUNT] = { SYS_mount, { S, T, U, A, ZERO } }, [CR_OP_UMOUNT] = { SYS_umount2, { S, A } },
+	[CR_OP_FSOPEN] = { SYS_fsopen, { S, ONE } }, [CR_OP_FSCONFIG] = { SYS_fsconfig, { F, A, S, T, AUX } },
+	[CR_OP_FSMOUNT] = { SYS_fsmount, { F, ONE, A } }, [CR_OP_OPEN_TREE] = { SYS_open_tree, { F, S_OR_EMPTY, A_CLOEXEC } },
 	[CR_OP_MOVE_MOUNT] = { SYS_move_mount, { F, EMPTY, G, S_OR_EMPTY, MOVE_FLAGS } },
-	[CR_OP_MKDIRAT] = { SYS_mkdirat, { F, S, A } },
-	[CR_OP_MKNODAT] = { SYS_mknodat, { F, S, A, B } },
-	[CR_OP_SYMLINKAT] = { SYS_symlinkat, { T, F, S } },
-	[CR_OP_FCHOWNAT] = { SYS_fchownat, { F, S_OR_EMPTY, A, B, EMPTY_PATH } },
-	[CR_OP_FCHDIR] = { SYS_fchdir, { F } },
-	[CR_OP_CHDIR] = { SYS_chdir, { S } },
-	[CR_OP_CHROOT] = { SYS_chroot, { S } },
-	[CR_OP_PIVOT_ROOT] = { SYS_pivot_root, { S, T } },
-	[CR_OP_SETHOSTNAME] = { SYS_sethostname, { S, L } },
-	[CR_OP_SETDOMAINNAME] = { SYS_setdomainname, { S, L } },
-	[CR_OP_PRCTL] = { SYS_prctl, { A, B, C, D, ZERO } },
-	[CR_OP_SETSID] = { SYS_setsid, { ZERO } },
-	[CR_OP_SETRESUID] = { SYS_setresuid, { A, B, C } },
-	[CR_OP_SETRESGID] = { SYS_setresgid, { A, B, C } },
-	[CR_OP_SETGROUPS] = { SYS_setgroups, { L, S } },
-	[CR_OP_KEYRING] = { SYS_keyctl, { ONE, S } }, /* KEYCTL_JOIN_SESSION_KEYRING */
-	[CR_OP_PERSONALITY] = { SYS_personality, { A } },
-	[CR_OP_SCHED_SETATTR] = { SYS_sched_setattr, { ZERO, S, ZERO } },
-	[CR_OP_IOPRIO_SET] = { SYS_ioprio_set, { ONE, ZERO, A } }, /* IOPRIO_WHO_PROCESS */
+	[CR_OP_MKDIRAT] = { SYS_mkdirat, { F, S, A } }, [CR_OP_MKNODAT] = { SYS_mknodat, { F, S, A, B } },
+	[CR_OP_SYMLINKAT] = { SYS_symlinkat, { T, F, S } }, [CR_OP_FCHOWNAT] = { SYS_fchownat, { F, S_OR_EMPTY, A, B, EMPTY_PATH } },
+	[CR_OP_FCHDIR] = { SYS_fchdir, { F } }, [CR_OP_CHDIR] = { SYS_chdir, { S } }, [CR_OP_CHROOT] = { SYS_chroot, { S } },
+	[CR_OP_PIVOT_ROOT] = { SYS_pivot_root, { S, T } }, [CR_OP_SETHOSTNAME] = { SYS_sethostname, { S, L } },
+	[CR_OP_SETDOMAINNAME] = { SYS_setdomainname, { S, L } }, [CR_OP_PRCTL] = { SYS_prctl, { A, B, C, D, ZERO } },
+	[CR_OP_SETSID] = { SYS_setsid, { ZERO } }, [CR_OP_SETRESUID] = { SYS_setresuid, { A, B, C } },
+	[CR_OP_SETRESGID] = { SYS_setresgid, { A, B, C } }, [CR_OP_SETGROUPS] = { SYS_setgroups, { L, S } },
+	[CR_OP_KEYRING] = { SYS_keyctl, { ONE, S } }, [CR_OP_PERSONALITY] = { SYS_personality, { A } },
+	[CR_OP_SCHED_SETATTR] = { SYS_sched_setattr, { ZERO, S, ZERO } }, [CR_OP_IOPRIO_SET] = { SYS_ioprio_set, { ONE, ZERO, A } },
 	[CR_OP_SCHED_SETAFFINITY] = { SYS_sched_setaffinity, { ZERO, L, S } },
 };
 
@@ -146,25 +133,16 @@ static int open_made(int root, const char *path, const struct make *m, int depth
 	return openat2(root, path, O_PATH, 0, K_RESOLVE_IN_ROOT);
 }
 
-static int step_mkpoint(const struct run *r, const struct cr_step *s)
+static int step_make(const struct run *r, const struct cr_step *s) /* MKPOINT and MKPATH */
 {
-	struct make m = { .mode = (mode_t)s->arg[1], .file = s->arg[0] == 1, .uid = (uint32_t)-1 };
-	if (s->arg[0] == 2) {
-		struct stat st;
-		if (fstat(fd_of(r, s->fd[1]), &st) < 0)
-			return -1;
-		m.file = !S_ISDIR(st.st_mode);
-	}
-	return open_made(fd_of(r, s->fd[0]), plan_str(r->plan, s->str[0]), &m, 0);
-}
-
-static int step_mkpath(const struct run *r, const struct cr_step *s)
-{
-	struct make m = { .mode = (mode_t)s->arg[0], .uid = (uint32_t)s->arg[1], .gid = (uint32_t)s->arg[2] };
+	bool point = s->op == CR_OP_MKPOINT;
+	struct make m = { .mode = (mode_t)s->arg[point], .uid = point ? (uint32_t)-1 : (uint32_t)s->arg[1], .gid = (uint32_t)s->arg[2] };
+	struct stat st;
+	if (point && s->arg[0] == 2 && fstat(fd_of(r, s->fd[1]), &st) < 0)
+		return -1;
+	m.file = point && (s->arg[0] == 1 || (s->arg[0] == 2 && !S_ISDIR(st.st_mode)));
 	int fd = open_made(fd_of(r, s->fd[0]), plan_str(r->plan, s->str[0]), &m, 0);
-	if (fd >= 0 && s->out < 0)
-		return close(fd);
-	return fd;
+	return fd >= 0 && s->out < 0 ? close(fd) : fd;
 }
 
 static int step_write(const struct run *r, const struct cr_step *s)
@@ -178,12 +156,10 @@ static int step_write(const struct run *r, const struct cr_step *s)
 	}
 	if (fd < 0)
 		return -1;
-	ssize_t n = write(fd, plan_str(r->plan, s->str[1]), s->len);
-	int err = n < 0 ? errno : EIO;
+	int err = write_all(fd, plan_str(r->plan, s->str[1]), s->len);
 	if (path)
 		close(fd);
-	errno = err;
-	return n == (ssize_t)s->len ? 0 : -1;
+	return errno = err, err ? -1 : 0;
 }
 
 static int step_fchmodat(const struct run *r, const struct cr_step *s)
@@ -218,24 +194,16 @@ static int step_cwd(const struct run *r, const struct cr_step *s)
 	return 0;
 }
 
-static int step_verify_dev(const struct run *r, const struct cr_step *s)
+static bool is_device(const struct stat *st, dev_t rdev) { return S_ISCHR(st->st_mode) && st->st_rdev == rdev; }
+
+static int step_verify(const struct run *r, const struct cr_step *s)
 {
 	struct stat st;
-	if (fstat(fd_of(r, s->fd[0]), &st) < 0)
-		return -1;
-	if ((st.st_mode & S_IFMT) == S_IFCHR && st.st_rdev == s->arg[1])
-		return 0;
-	return errno = ENODEV, -1;
-}
-
-static int step_verify_fs(const struct run *r, const struct cr_step *s)
-{
-	struct statfs st;
-	if (fstatfs(fd_of(r, s->fd[0]), &st) < 0)
-		return -1;
-	if ((uint32_t)st.f_type == (uint32_t)s->arg[0])
-		return 0;
-	return errno = EXDEV, -1;
+	struct statfs fs;
+	int fd = fd_of(r, s->fd[0]);
+	if (s->op == CR_OP_VERIFY_FS)
+		return fstatfs(fd, &fs) < 0 ? -1 : (uint32_t)fs.f_type == (uint32_t)s->arg[0] ? 0 : (errno = EXDEV, -1);
+	return fstat(fd, &st) < 0 ? -1 : is_device(&st, s->arg[1]) ? 0 : (errno = ENODEV, -1);
 }
 
 /* ---- stdio ---- */
@@ -244,13 +212,11 @@ static int null_device(void)
 {
 	struct stat st;
 	int fd = -1;
-	if (lstat("/dev/null", &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
-		fd = open("/dev/null", O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))) {
-		close(fd);
-		fd = -1;
-	}
-	return fd < 0 ? fcntl(0, F_DUPFD_CLOEXEC, 3) : (fcntl(fd, F_SETFL, 0), fd);
+	if (lstat("/dev/null", &st) == 0 && is_device(&st, makedev(1, 3)))
+		fd = open("/dev/null", O_RDWR | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !is_device(&st, makedev(1, 3))))
+		fd_close(&fd);
+	return fd < 0 ? fcntl(0, F_DUPFD_CLOEXEC, 3) : fd;
 }
 
 static int step_stdio(const struct run *r)
@@ -258,8 +224,7 @@ static int step_stdio(const struct run *r)
 	int null = null_device(), rc = null;
 	for (int i = 0; i < 3 && rc >= 0; i++)
 		rc = dup2(r->child->stdio[i] < 0 ? null : r->child->stdio[i], i);
-	if (null >= 0)
-		close(null);
+	fd_close(&null);
 	return rc < 0 ? -1 : 0;
 }
 
@@ -269,9 +234,8 @@ static int step_fchown_stdio(const struct cr_step *s)
 		struct stat st;
 		if (fstat(i, &st) < 0)
 			return -1;
-		if (st.st_uid == (uid_t)s->arg[0] || (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
-			continue;
-		if (fchown(i, (uid_t)s->arg[0], (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM && errno != EROFS)
+		if (st.st_uid != (uid_t)s->arg[0] && !is_device(&st, makedev(1, 3)) && fchown(i, (uid_t)s->arg[0], (gid_t)-1) < 0 &&
+		    errno != EINVAL && errno != EPERM && errno != EROFS)
 			return -1;
 	}
 	return 0;
@@ -288,12 +252,8 @@ static int step_pty(const struct run *r, const struct cr_step *s)
 	if (peer < 0 || fchown(peer, (uid_t)s->arg[2], (gid_t)s->arg[3]) < 0)
 		return -1;
 	setsid(); /* EPERM: a leader already */
-	if (ioctl(peer, TIOCSCTTY, 0) < 0)
-		return -1;
-	for (int i = 0; i < 3; i++)
-		if (dup2(peer, i) < 0)
-			return -1;
-	if (send_sync(r->sync, (struct sync_msg){ .kind = SYNC_CONSOLE }, master) < 0)
+	if (ioctl(peer, TIOCSCTTY, 0) < 0 || dup2(peer, 0) < 0 || dup2(peer, 1) < 0 || dup2(peer, 2) < 0 ||
+	    send_sync(r->sync, (struct sync_msg){ .kind = SYNC_CONSOLE }, master) < 0)
 		return -1;
 	close(master);
 	return s->out < 0 ? close(peer) : peer;
@@ -394,10 +354,8 @@ static void exec_in_path(const char *name, char **argv, char **env)
 /* preserve puts the n registers from `first` on at fds 3, 4, … of the workload. */
 static int preserve(struct run *r, int first, int n, int *file)
 {
-	if (first + n > (int)CR_NREGS)
-		return errno = EINVAL, -1;
 	for (int i = 0; i < n; i++) /* out of the way first: targets may be somebody's sources */
-		if ((r->reg[first + i] = fcntl(r->reg[first + i], F_DUPFD_CLOEXEC, 3 + n)) < 0)
+		if (first + i >= (int)CR_NREGS || (r->reg[first + i] = fcntl(r->reg[first + i], F_DUPFD_CLOEXEC, 3 + n)) < 0)
 			return -1;
 	if ((r->sync = fcntl(r->sync, F_DUPFD_CLOEXEC, 3 + n)) < 0 || (*file >= 0 && (*file = fcntl(*file, F_DUPFD_CLOEXEC, 3 + n)) < 0))
 		return -1;
@@ -465,11 +423,9 @@ static int step(struct run *r, const struct cr_step *s)
 	case CR_OP_CAPSET: return step_capset(s);
 	case CR_OP_CAP_AMBIENT: return step_cap_ambient(s);
 	case CR_OP_CLOSE: return r->reg[s->fd[0]] = -1, close(f);
-	case CR_OP_MKPOINT: return step_mkpoint(r, s);
-	case CR_OP_MKPATH: return step_mkpath(r, s);
+	case CR_OP_MKPOINT: case CR_OP_MKPATH: return step_make(r, s);
 	case CR_OP_WRITE: return step_write(r, s);
-	case CR_OP_VERIFY_FS: return step_verify_fs(r, s);
-	case CR_OP_VERIFY_DEV: return step_verify_dev(r, s);
+	case CR_OP_VERIFY_FS: case CR_OP_VERIFY_DEV: return step_verify(r, s);
 	case CR_OP_STDIO: return step_stdio(r);
 	case CR_OP_FCHOWN_STDIO: return step_fchown_stdio(s);
 	case CR_OP_PTY: return step_pty(r, s);
@@ -485,10 +441,7 @@ static int step(struct run *r, const struct cr_step *s)
 	return errno = ENOSYS, -1;
 }
 
-static bool tolerated(const struct cr_step *s, int err)
-{
-	return err == s->ok[0] || err == s->ok[1] || err == s->ok[2];
-}
+static bool tolerated(const struct cr_step *s, int err) { return err == s->ok[0] || err == s->ok[1] || err == s->ok[2]; }
 
 /* prepare leaves nothing of the monitor's in the child but its own fds: others may be the stdin of a container that waits for EOF. */
 static void prepare(struct run *r)
@@ -496,7 +449,7 @@ static void prepare(struct run *r)
 	const struct child *c = r->child;
 	int keep[CR_MAX_FDS + 4], n = 0;
 	sigset_t none;
-	char text[16] = "-";
+	char go;
 	for (uint32_t i = 0; i < r->plan->head->nfds; i++)
 		keep[n++] = r->reg[i] = c->files[i];
 	for (int i = 0; i < 3; i++)
@@ -507,12 +460,10 @@ static void prepare(struct run *r)
 	signal(SIGHUP, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (c->wait && read(c->sync, text, 1) != 1)
+	if (c->wait && read(c->sync, &go, 1) != 1)
 		_exit(128);
-	if (c->set_adj) {
-		char *end = put_number(text + (c->adj < 0), (uint64_t)(c->adj < 0 ? -c->adj : c->adj), 1);
-		write_file("/proc/self/oom_score_adj", text, (size_t)(end - text)); /* lowering it may be forbidden: it stays as it is */
-	}
+	if (c->set_adj)
+		write_oom_adj("/proc/self/oom_score_adj", c->adj);
 }
 
 _Noreturn void run_plan(const struct child *c)
@@ -523,12 +474,11 @@ _Noreturn void run_plan(const struct child *c)
 	for (uint32_t i = 0; i < r.plan->head->nsteps; i++) {
 		const struct cr_step *s = &r.plan->steps[i];
 		int rc = step(&r, s);
-		if (rc >= 0) {
-			if (s->out >= 0) {
-				if (r.reg[s->out] >= 0)
-					close(r.reg[s->out]);
-				r.reg[s->out] = rc;
-			}
+		if (rc >= 0 && s->out >= 0) {
+			fd_close(&r.reg[s->out]);
+			r.reg[s->out] = rc;
+		} else if (rc >= 0) {
+			continue;
 		} else if (tolerated(s, errno)) {
 			i += s->skip;
 		} else {
