@@ -58,6 +58,8 @@ func newNode(t *testing.T, args ...string) *node {
 	n.Client, err = cri.Dial(n.daemon.Socket())
 	n.must(err)
 	n.pull(images.Busybox)
+	_, err = n.Status(ctx, &runtime.StatusRequest{}) // opens what the network keeps open
+	n.must(err)
 	t.Cleanup(n.idleCheck())
 	return n
 }

@@ -80,13 +80,29 @@ func outer(prepare func() error) (int, error) {
 			_ = cmd.Process.Signal(s) // gone already: nothing to tell
 		}
 	}()
-	err := cmd.Wait()
+	status, err := reapUntil(cmd.Process.Pid)
 	killDescendants()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	if err != nil {
 		return 1, err
 	}
-	return max(cmd.ProcessState.ExitCode(), -cmd.ProcessState.ExitCode()), nil
+	if status.Signaled() {
+		return 128 + int(status.Signal()), nil
+	}
+	return status.ExitStatus(), nil
+}
+
+// reapUntil waits as init does: for every orphan that comes to this process, until pid has ended.
+func reapUntil(pid int) (unix.WaitStatus, error) {
+	for {
+		var status unix.WaitStatus
+		got, err := unix.Wait4(-1, &status, 0, nil)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return status, fmt.Errorf("wait for the lane: %w", err)
+		}
+		if got == pid {
+			return status, nil
+		}
+	}
 }
 
 // killDescendants ends everything that the inner process left: a killed process hands its children to this one.
