@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"crisp/sandbox/spec"
 )
 
 // The generated files of a pod, in its state directory; containers get them as bind mounts. They are for this boot only.
@@ -122,5 +124,18 @@ func (m *Manager) writeHosts(p *pod, ips []netip.Addr) error {
 }
 
 func (m *Manager) writePodFile(p *pod, name string, data []byte) error {
-	return os.WriteFile(m.dirs.podFile(p.rec.ID, name), data, 0o644)
+	path := m.dirs.podFile(p.rec.ID, name)
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		return err
+	}
+	return p.giveToRoot(path)
+}
+
+// giveToRoot makes the root of the pod's user namespace the owner of a file that is the pod's.
+func (p *pod) giveToRoot(path string) error {
+	uids, gids, err := spec.UserNamespace(p.options())
+	if err != nil || len(uids) == 0 {
+		return err
+	}
+	return os.Chown(path, int(uids[0].HostID), int(gids[0].HostID))
 }

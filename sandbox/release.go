@@ -50,7 +50,7 @@ func (m *Manager) releasePod(ctx context.Context, p *pod) error {
 
 // endMonitor ends the pod's monitor and with it the pause process. A monitor that is not known is looked for at its socket.
 func (m *Manager) endMonitor(ctx context.Context, p *pod) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*monitorTimeout)
+	ctx, cancel := context.WithTimeout(ctx, monitorTimeout)
 	defer cancel()
 	live := p.live.Load()
 	if live == nil || live.monitor == nil {
@@ -63,7 +63,8 @@ func (m *Manager) endMonitor(ctx context.Context, p *pod) error {
 	err := live.monitor.Shutdown(ctx, true)
 	if err != nil && ctx.Err() != nil {
 		// It holds its socket, so it lives, and does not answer (it is stopped, or stuck). Its containers are killed by their cgroups.
-		err = unix.Kill(live.monitor.Pid(), unix.SIGKILL)
+		p.log.Warn("monitor does not answer, it is killed", "pid", live.monitor.Pid())
+		err = killMonitor(live.monitor)
 	}
 	p.live.CompareAndSwap(live, nil)
 	live.close()
@@ -71,6 +72,16 @@ func (m *Manager) endMonitor(ctx context.Context, p *pod) error {
 		return nil
 	}
 	return err
+}
+
+// killMonitor kills a monitor that holds its socket, so that its pid is its own, and waits until it is reaped.
+func killMonitor(c *conmon.Client) error {
+	if err := unix.Kill(c.Pid(), unix.SIGKILL); err != nil {
+		return fmt.Errorf("kill monitor %d: %w", c.Pid(), err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), monitorTimeout)
+	defer cancel()
+	return c.Shutdown(ctx, true)
 }
 
 // disconnect closes the handles on the pod's processes and leaves them running.

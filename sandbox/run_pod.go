@@ -82,14 +82,24 @@ func (m *Manager) intendPod(c *runtime.PodSandboxConfig, handler string) (*pod, 
 		return nil, durable{}, err
 	}
 	stored, err := intend(dir, rec.Encode)
+	p := newPod(rec, dir, m.log)
 	if err == nil {
-		err = makeDirs(m.dirs.podFile(id, "rootfs"))
+		err = m.makePauseRoot(p)
 	}
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, durable{}, err
 	}
-	return newPod(rec, dir, m.log), stored, nil
+	return p, stored, nil
+}
+
+// makePauseRoot makes the empty directory that is the pause process's root, which the root of the pod's user namespace owns.
+func (m *Manager) makePauseRoot(p *pod) error {
+	root := m.dirs.podFile(p.rec.ID, "rootfs")
+	if err := makeDirs(root); err != nil {
+		return err
+	}
+	return p.giveToRoot(root)
 }
 
 // intend makes a record visible at once and durable in the background.

@@ -18,6 +18,8 @@ import (
 const (
 	// killRound is how long one attempt to kill all of a container's processes waits for their end.
 	killRound = 10 * time.Second
+	// exitWait is how long a monitor may take to tell of the exit of a process that is dead.
+	exitWait = 3 * time.Second
 	// killRetryMax bounds the pause between two attempts: a process in uninterruptible sleep (a dead NFS server) dies when it wakes up.
 	killRetryMax = 30 * time.Second
 )
@@ -176,12 +178,17 @@ func (m *Manager) killOnce(c *container) error {
 	if err := oc.KillAll(ctx); err != nil {
 		return err
 	}
+	timer := time.NewTimer(exitWait)
+	defer timer.Stop()
 	select {
 	case <-c.exit:
-		return nil
+	case <-timer.C:
+		c.log.Warn("processes are dead, and the monitor has not told of the exit")
+		m.noteExit(c, lastExit(c.dir, "it was killed, and its monitor has not told how it ended"))
 	case <-ctx.Done():
-		return fmt.Errorf("its processes are dead, and its monitor has not told of the exit: %w", ctx.Err())
+		return ctx.Err()
 	}
+	return nil
 }
 
 func (c *container) signal(s unix.Signal) error {
