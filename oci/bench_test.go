@@ -75,7 +75,7 @@ func BenchmarkExec(b *testing.B) {
 	s := t.kubernetesSpec("wait")
 	k := t.create(s)
 	k.start()
-	k.ready()
+	k.ready(1)
 	p := *s.Process
 	p.Args = []string{"/probe", "nothing"}
 	for b.Loop() {

@@ -31,7 +31,7 @@ type Container struct {
 	cgroupPath string
 	kept       *specs.Spec // what execs need
 
-	deleting sync.Mutex // one Delete at a time; the second finds nothing left
+	pidfd sync.RWMutex // guards the use of Pidfd against Delete, which closes it
 }
 
 // options are the options for all plans of the container.
@@ -44,12 +44,19 @@ func (c *Container) Start(ctx context.Context) error { return c.monitor.StartCon
 
 // Running says whether the first process has not exited yet, started or not.
 func (c *Container) Running() bool {
-	if c.Pidfd == nil {
+	c.pidfd.RLock()
+	defer c.pidfd.RUnlock()
+	return c.running(0)
+}
+
+// running waits up to some milliseconds for the exit. It wants the lock of the pidfd.
+func (c *Container) running(patience int) bool {
+	if c.Pidfd == nil || int32(c.Pidfd.Fd()) < 0 { // loaded after its exit, or deleted
 		return false
 	}
 	fds := []unix.PollFd{{Fd: int32(c.Pidfd.Fd()), Events: unix.POLLIN}} // readable when it has exited (pidfd_open(2))
 	for {
-		n, err := unix.Poll(fds, 0)
+		n, err := unix.Poll(fds, patience)
 		if err == unix.EINTR { //nolint:errorlint // an errno as the kernel gives it
 			continue
 		}
@@ -59,7 +66,9 @@ func (c *Container) Running() bool {
 
 // Kill sends a signal to the first process. ErrNotRunning when it has exited.
 func (c *Container) Kill(sig unix.Signal) error {
-	if !c.Running() {
+	c.pidfd.RLock()
+	defer c.pidfd.RUnlock()
+	if !c.running(0) {
 		return ErrNotRunning
 	}
 	err := unix.PidfdSendSignal(int(c.Pidfd.Fd()), sig, nil, 0)
@@ -100,8 +109,6 @@ func (c *Container) Stats() (cgroup.Stats, error) {
 // Delete removes the container's cgroup, with processes that outlived the first one, and closes the Pidfd. ErrRunning while the first
 // process runs; deleting twice is no error.
 func (c *Container) Delete(ctx context.Context) error {
-	c.deleting.Lock()
-	defer c.deleting.Unlock()
 	if c.Running() {
 		return ErrRunning
 	}
@@ -110,6 +117,8 @@ func (c *Container) Delete(ctx context.Context) error {
 			return err
 		}
 	}
+	c.pidfd.Lock()
+	defer c.pidfd.Unlock()
 	if c.Pidfd != nil {
 		_ = c.Pidfd.Close() // os.ErrClosed the second time
 	}

@@ -24,7 +24,9 @@ type ExecRequest struct {
 // Exec runs a further process in the container and returns when its exec has succeeded. ErrNotRunning when the container's first
 // process has exited.
 func (c *Container) Exec(ctx context.Context, q ExecRequest) (*conmon.Exec, error) {
-	if !c.Running() {
+	c.pidfd.RLock()
+	defer c.pidfd.RUnlock()
+	if !c.running(0) {
 		return nil, ErrNotRunning
 	}
 	o := c.options()
@@ -57,10 +59,20 @@ func (c *Container) Exec(ctx context.Context, q ExecRequest) (*conmon.Exec, erro
 	return e, nil
 }
 
-// gone makes an error ErrNotRunning when the container's exit is what it comes from: its namespaces, cgroup or PID 1 were gone.
+// exitPatience is how long an exit may take from the end of a process's namespaces to its pidfd, in milliseconds.
+const exitPatience = 100
+
+// gone makes an error ErrNotRunning when the container's exit is what it comes from: its namespaces (ESRCH), its cgroup (ENOENT) or
+// its process 1 (ENOMEM) are gone before the pidfd tells. It wants the lock of the pidfd.
 func (c *Container) gone(err error) error {
-	if !c.Running() && (errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOMEM)) {
-		return errors.Join(ErrNotRunning, err)
+	var step *conmon.StepError
+	if errors.As(err, &step) && step.Errno == unix.ENOENT { // a missing program
+		return err
+	}
+	for _, e := range []error{unix.ESRCH, unix.ENOENT, unix.ENOMEM} {
+		if errors.Is(err, e) && !c.running(exitPatience) {
+			return errors.Join(ErrNotRunning, err)
+		}
 	}
 	return err
 }

@@ -59,7 +59,7 @@ func newBench(t testing.TB) *bench {
 func (b *bench) startMonitor() {
 	b.Helper()
 	var err error
-	b.monitor, err = conmon.Start(b.ctx, conmon.StartConfig{SocketPath: filepath.Join(b.TempDir(), "conmon.sock"), Stderr: os.Stderr})
+	b.monitor, err = conmon.Start(b.ctx, conmon.StartConfig{SocketPath: filepath.Join(b.TempDir(), "conmon.sock")})
 	if errors.Is(err, conmon.ErrNoBinary) {
 		b.Skip(err)
 	}
@@ -204,6 +204,9 @@ func (b *bench) tryCreate(s *specs.Spec, with ...func(*CreateRequest)) (*subject
 
 // untilExited waits for the pidfd of the first process, which may come after the monitor's event.
 func (k *subject) untilExited() {
+	if !k.Running() {
+		return
+	}
 	fds := []unix.PollFd{{Fd: int32(k.Pidfd.Fd()), Events: unix.POLLIN}}
 	_, _ = unix.Poll(fds, 10_000)
 }
@@ -244,15 +247,46 @@ func (k *subject) output() string {
 	return out.String()
 }
 
-// ready waits for the first line of output.
-func (k *subject) ready() {
+// poll waits until something is so.
+func (b *bench) poll(what string, is func() bool) {
+	b.Helper()
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for !is() {
+		select {
+		case <-again.C:
+		case <-b.ctx.Done():
+			b.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// ready waits until the probe has said so, n times.
+func (k *subject) ready(n int) {
 	k.b.Helper()
-	for !strings.Contains(k.output(), "ready\n") {
-		if !k.Running() || k.b.ctx.Err() != nil {
+	k.b.poll("ready", func() bool {
+		if !k.Running() {
 			k.b.Fatalf("container exited: %s", k.output())
 		}
-		time.Sleep(time.Millisecond)
-	}
+		return strings.Count(k.output(), "ready\n") >= n
+	})
+}
+
+// untilForgotten waits until the monitor holds nothing: what a caller gave up is ended behind its back.
+func (b *bench) untilForgotten() {
+	b.Helper()
+	b.poll("the monitor holds nothing", func() bool {
+		states, err := b.monitor.List(b.ctx)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, s := range states {
+			if s.Pidfd != nil {
+				s.Pidfd.Close()
+			}
+		}
+		return len(states) == 0
+	})
 }
 
 // facts runs the container, whose workload is the probe, and reads what it tells.

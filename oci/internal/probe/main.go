@@ -45,7 +45,7 @@ func main() {
 	case "wait":
 		wait()
 	case "orphan":
-		child := exec.Cmd{Path: "/probe", Args: []string{"probe", "wait"}, SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
+		child := exec.Cmd{Path: "/probe", Args: []string{"probe", "wait"}, Stdout: os.Stdout, SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
 		if err := child.Start(); err != nil {
 			fmt.Println(err)
 			os.Exit(1)

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// volume makes a directory with a file.
+func (b *bench) volume() string {
+	b.Helper()
+	dir := b.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "file"), []byte("content"), 0o666); err != nil {
+		b.Fatal(err)
+	}
+	return dir
+}
+
+func bindMount(source, destination string, options ...string) specs.Mount {
+	return specs.Mount{Source: source, Destination: destination, Options: append([]string{"rbind"}, options...)}
+}
+
+func TestBindMountsHaveTheirOptions(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("facts", "/rw", "/ro", "/ro/file", "/deep/er/file", "/rel", "/noexec")
+	v := b.volume()
+	if err := os.Mkdir(filepath.Join(s.Root.Path, "target"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("target/below", filepath.Join(s.Root.Path, "link")); err != nil {
+		t.Fatal(err)
+	}
+	s.Mounts = append(s.Mounts,
+		bindMount(v, "/rw", "rprivate"), bindMount(v, "/ro", "ro"), bindMount(filepath.Join(v, "file"), "/deep/er/file", "ro"),
+		bindMount(v, "rel"), bindMount(v, "/noexec", "noexec", "nosuid", "nodev", "noatime"), bindMount(v, "/link", "ro"),
+	)
+	f := b.create(s).facts()
+	equal(t, "error of writing to /rw", f.Paths["/rw"].WriteError, "")
+	equal(t, "content of /ro", f.Paths["/ro"].Content, "file ")
+	for _, p := range []string{"/ro", "/ro/file", "/deep/er/file"} {
+		if w := f.Paths[p].WriteError; !strings.Contains(w, "read-only") {
+			t.Errorf("writing to %s: %q", p, w)
+		}
+	}
+	equal(t, "content of /deep/er/file", f.Paths["/deep/er/file"].Content, "content")
+	equal(t, "content of a relative destination", f.Paths["/rel"].Content, "file ")
+	if m := findMount(f, "/noexec"); !strings.Contains(m, "nosuid,nodev,noexec,noatime") {
+		t.Errorf("/noexec is %q", m)
+	}
+	if m := findMount(f, "/target/below"); m == "" {
+		t.Error("the destination's symlink was not followed inside the root")
+	}
+}
+
+// TestRecursiveReadOnlyReachesSubmounts makes a volume with a mount in it, in a namespace of its own.
+func TestRecursiveReadOnlyReachesSubmounts(t *testing.T) {
+	b := newBench(t)
+	v := b.volume()
+	sub := filepath.Join(v, "sub")
+	if err := os.Mkdir(sub, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", sub, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(sub, unix.MNT_DETACH) })
+	s := b.spec("facts", "/ro/sub", "/rro/sub", "/plain")
+	s.Mounts = append(s.Mounts, bindMount(v, "/ro", "ro"), bindMount(v, "/rro", "rro"),
+		specs.Mount{Source: v, Destination: "/plain", Type: "bind", Options: []string{"bind"}})
+	f := b.create(s).facts()
+	equal(t, "error of writing below ro", f.Paths["/ro/sub"].WriteError, "")
+	if w := f.Paths["/rro/sub"].WriteError; !strings.Contains(w, "read-only") {
+		t.Errorf("writing below rro: %q", w)
+	}
+	if findMount(f, "/plain/sub") != "" {
+		t.Error("bind took the mounts below too")
+	}
+}
+
+func TestPropagationIsAsAsked(t *testing.T) {
+	b := newBench(t)
+	v := b.volume()
+	if err := unix.Mount(v, v, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(v, unix.MNT_DETACH) })
+	if err := unix.Mount("", v, "", unix.MS_SHARED, ""); err != nil {
+		t.Fatal(err)
+	}
+	s := b.spec("facts")
+	s.Linux.RootfsPropagation = "rshared"
+	s.Mounts = append(s.Mounts, bindMount(v, "/private", "rprivate"), bindMount(v, "/slave", "rslave"), bindMount(v, "/shared", "rshared"),
+		bindMount(v, "/unbindable", "runbindable"))
+	f := b.create(s).facts()
+	for point, want := range map[string]string{"/private": "", "/slave": "master:", "/shared": "shared:", "/unbindable": "unbindable", "/": "shared:"} {
+		fields := strings.Fields(findMount(f, point))
+		if len(fields) < 8 {
+			t.Errorf("%s is not mounted", point)
+			continue
+		}
+		if got := fields[6]; (want == "" && got != "-") || !strings.HasPrefix(got, want) {
+			t.Errorf("%s has %q, want %q", point, got, want)
+		}
+	}
+	host, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(host), s.Root.Path) {
+		t.Error("the container's mounts show up on the host")
+	}
+}
+
+func TestTmpfsHasItsOptions(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("facts", "/cache")
+	s.Mounts = append(s.Mounts, specs.Mount{
+		Destination: "/cache", Type: "tmpfs", Source: "tmpfs", Options: []string{"size=64k", "mode=1770", "uid=5", "noexec", "sync"},
+	})
+	f := b.create(s).facts()
+	equal(t, "mode", f.Paths["/cache"].Mode, "dtrwxrwx---")
+	equal(t, "owner", f.Paths["/cache"].UID, 5)
+	if m := findMount(f, "/cache"); !strings.Contains(m, "noexec") || !strings.Contains(m, "size=64k") || !strings.Contains(m, "rw,sync") {
+		t.Errorf("/cache is %q", m)
+	}
+}
+
+func TestMountErrorsNameTheMount(t *testing.T) {
+	b := newBench(t)
+	for want, m := range map[string]specs.Mount{
+		"open the source of /data: /nonexistent: OPEN_TREE: no such file": bindMount("/nonexistent", "/data"),
+		"mount /data: FSOPEN: no such device":                             {Destination: "/data", Type: "frobfs"},
+		"mount /data: option frob: FSCONFIG: invalid argument":            {Destination: "/data", Type: "tmpfs", Options: []string{"frob=1"}},
+		"mounts[6].options: tmpcopyup: not supported":                     {Destination: "/data", Type: "tmpfs", Options: []string{"tmpcopyup"}},
+		"mount /probe/x: MKPOINT: not a directory":                        bindMount("/proc", "/probe/x"),
+	} {
+		s := b.spec("facts")
+		s.Mounts = append(s.Mounts, m)
+		_, err := b.tryCreate(s)
+		if err == nil || !strings.HasPrefix(err.Error(), want[:strings.LastIndex(want, ":")]) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestGivenMountsServeSeveralContainers(t *testing.T) {
+	b := newBench(t)
+	tree, err := unix.OpenTree(unix.AT_FDCWD, b.volume(), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(tree), "volume")
+	defer f.Close()
+	for range 2 {
+		s := b.spec("facts", "/data")
+		s.Mounts = append(s.Mounts, bindMount("given", "/data", "ro"))
+		k, err := b.tryCreate(s, func(q *CreateRequest) { q.Mounts = map[string]*os.File{"/data": f} })
+		if errors.Is(err, unix.EINVAL) {
+			t.Skip("this kernel copies attached mounts only (before Linux 6.15)")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := k.facts().Paths["/data"]
+		equal(t, "content", got.Content, "file ")
+		if !strings.Contains(got.WriteError, "read-only") {
+			t.Errorf("writing: %q", got.WriteError)
+		}
+	}
+}
+
+func TestGivenRootfsIsTheRoot(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("facts", "/probe")
+	tree, err := unix.OpenTree(unix.AT_FDCWD, s.Root.Path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(tree), "rootfs")
+	defer f.Close()
+	s.Root.Path = "/nonexistent"
+	k := b.create(s, func(q *CreateRequest) { q.Rootfs = f })
+	equal(t, "mode of /probe", k.facts().Paths["/probe"].Mode, "-rwxr-xr-x")
+}
+
+func TestManyMounts(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("facts", "/many/199")
+	v := b.volume()
+	for i := range 200 {
+		s.Mounts = append(s.Mounts, bindMount(v, "/many/"+itoa(i), "ro"))
+	}
+	for i := range 256 {
+		p := "/masked/" + itoa(i)
+		if err := os.MkdirAll(s.Root.Path+p, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		s.Linux.MaskedPaths = append(s.Linux.MaskedPaths, p)
+	}
+	equal(t, "content of the last", b.create(s).facts().Paths["/many/199"].Content, "file ")
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+func TestContainersOfAPodShareNamespaces(t *testing.T) {
+	b := newBench(t)
+	first := b.running(b.spec("wait"))
+	s := b.spec("facts", "/proc/1/cmdline")
+	for i := range s.Linux.Namespaces {
+		n := &s.Linux.Namespaces[i]
+		if name := namespaceFile(n.Type); n.Type != specs.MountNamespace && n.Type != specs.CgroupNamespace {
+			n.Path = "/proc/" + itoa(first.Pid) + "/ns/" + name
+		}
+	}
+	s.Hostname = ""
+	f := b.create(s).facts()
+	for _, name := range []string{"pid", "net", "ipc", "uts"} {
+		want, err := os.Readlink("/proc/" + itoa(first.Pid) + "/ns/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "namespace "+name, f.Namespaces[name], want)
+	}
+	equal(t, "hostname", f.Hostname, "web-0")
+	if f.Pid == 1 || !strings.HasPrefix(f.Paths["/proc/1/cmdline"].Content, "/probe\x00wait") {
+		t.Errorf("pid %d, process 1 is %q", f.Pid, f.Paths["/proc/1/cmdline"].Content)
+	}
+}
+
+// namespaceFile is the name in /proc/PID/ns.
+func namespaceFile(t specs.LinuxNamespaceType) string {
+	switch t {
+	case specs.NetworkNamespace:
+		return "net"
+	case specs.MountNamespace:
+		return "mnt"
+	}
+	return string(t)
+}
+
+// inUserNamespace gives a spec a user namespace of its own, and makes the root file system its root's.
+func (b *bench) inUserNamespace(s *specs.Spec) []specs.LinuxIDMapping {
+	b.Helper()
+	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 200_000, Size: 65536}}
+	s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	s.Linux.UIDMappings, s.Linux.GIDMappings = ids, ids
+	if err := os.Chown(s.Root.Path, 200_000, 200_000); err != nil {
+		b.Fatal(err)
+	}
+	return ids
+}
+
+func TestUserNamespace(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("facts", "/dev/null", "/data/file", "/mapped/file", "/mapped", "/proc/sys/kernel/shmmax", "/sys/kernel")
+	ids := b.inUserNamespace(s)
+	v := b.volume()
+	plain, mapped := bindMount(v, "/data", "ro"), bindMount(v, "/mapped")
+	mapped.UIDMappings, mapped.GIDMappings = ids, ids
+	s.Mounts = append(s.Mounts, plain, mapped)
+	s.Linux.Sysctl = map[string]string{"kernel.shmmax": "4567"}
+	s.Process.OOMScoreAdj = ptr(300)
+	f := b.create(s).facts()
+	equal(t, "uid map", strings.Join(strings.Fields(f.UIDMap), " "), "0 200000 65536")
+	equal(t, "uids", f.Status["Uid"], "0\t0\t0\t0")
+	equal(t, "owner of an unmapped volume's file", f.Paths["/data/file"].UID, 65534)
+	equal(t, "owner of a mapped volume's file", f.Paths["/mapped/file"].UID, 0)
+	equal(t, "error of writing to the mapped volume", f.Paths["/mapped"].WriteError, "")
+	equal(t, "/dev/null", f.Paths["/dev/null"].Rdev, "1:3")
+	equal(t, "shmmax", f.Paths["/proc/sys/kernel/shmmax"].Content, "4567\n")
+	equal(t, "oom_score_adj", f.OOMScoreAdj, "300")
+	checkDescriptors(t, f)
+	checkCapabilities(t, f, "00000000000005fb", "00000000000005fb", "0000000000000000")
+}
+
+func TestExecInUserNamespace(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("wait")
+	b.inUserNamespace(s)
+	k := b.running(s)
+	out, x := k.exec(s.Process, "facts")
+	if x.Code != 0 {
+		t.Fatalf("exit %+v: %s", x, out)
+	}
+	f := readFacts(t, out)
+	equal(t, "uid map", strings.Join(strings.Fields(f.UIDMap), " "), "0 200000 65536")
+	equal(t, "uids", f.Status["Uid"], "0\t0\t0\t0")
+	checkCapabilities(t, f, "00000000000005fb", "00000000000005fb", "0000000000000000")
+}
+
+func TestJoinedUserNamespace(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("wait")
+	b.inUserNamespace(s)
+	first := b.running(s)
+	j := b.spec("facts")
+	b.inUserNamespace(j)
+	j.Linux.UIDMappings, j.Linux.GIDMappings = nil, nil
+	for i := range j.Linux.Namespaces {
+		n := &j.Linux.Namespaces[i]
+		if n.Type != specs.MountNamespace && n.Type != specs.CgroupNamespace {
+			n.Path = "/proc/" + itoa(first.Pid) + "/ns/" + namespaceFile(n.Type)
+		}
+	}
+	j.Hostname = ""
+	j.Linux.UIDMappings, j.Linux.GIDMappings = s.Linux.UIDMappings, s.Linux.GIDMappings
+	f := b.create(j).facts()
+	equal(t, "uid map", strings.Join(strings.Fields(f.UIDMap), " "), "0 200000 65536")
+	equal(t, "hostname", f.Hostname, "web-0")
+}
+
+func TestUserNamespaceOnTheHostsNetworkAndProcesses(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("facts", "/sys/kernel", "/proc/1/comm")
+	b.inUserNamespace(s)
+	s.Linux.Namespaces = without(s, specs.NetworkNamespace, specs.PIDNamespace)
+	s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil
+	f := b.create(s).facts()
+	if f.Paths["/sys/kernel"].Error != "" || f.Paths["/proc/1/comm"].Content == "" {
+		t.Errorf("%+v", f.Paths)
+	}
+	if m := findMount(f, "/sys"); !strings.Contains(m, " ro,") {
+		t.Errorf("/sys is %q", m)
+	}
+}
+
+func TestMappedVolumeWithoutUserNamespace(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("facts", "/mapped/file")
+	v := b.volume()
+	if err := os.Chown(filepath.Join(v, "file"), 5, 6); err != nil {
+		t.Fatal(err)
+	}
+	m := bindMount(v, "/mapped")
+	m.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 5, HostID: 1005, Size: 1}}
+	m.GIDMappings = []specs.LinuxIDMapping{{ContainerID: 6, HostID: 1006, Size: 1}}
+	s.Mounts = append(s.Mounts, m)
+	f := b.create(s).facts().Paths["/mapped/file"]
+	equal(t, "owner", f.UID, 1005)
+	equal(t, "group", f.GID, 1006)
+}
+
+func TestFileSystemWithoutMappedIDsIsNamed(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("facts")
+	m := bindMount("/proc/sys", "/mapped")
+	m.UIDMappings = []specs.LinuxIDMapping{{HostID: 1000, Size: 1}}
+	m.GIDMappings = m.UIDMappings
+	m.Options = []string{"bind"}
+	s.Mounts = append(s.Mounts, m)
+	if _, err := b.tryCreate(s); !errors.Is(err, ErrIDMap) || !strings.Contains(err.Error(), "(proc)") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDevicesOfUserNamespacesAreTheHosts(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("facts", "/dev/zero", "/dev/sub/dir/zero")
+	b.inUserNamespace(s)
+	s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/zero", Type: "c", Major: 1, Minor: 3}} // is null's number
+	_, err := b.tryCreate(s)
+	if !errors.Is(err, syscall.ENODEV) {
+		t.Errorf("a device that is another: %v", err)
+	}
+}
