@@ -2,7 +2,15 @@
 
 package image
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+
+	"crisp/image/layer"
+	"crisp/image/manifest"
+	"crisp/image/registry"
+	"crisp/image/stack"
+)
 
 // Errors of looking up and removing.
 var (
@@ -36,3 +44,33 @@ var (
 	// ErrUser: the image's USER is not a name or a number that can be a user ID.
 	ErrUser = errors.New("invalid image user")
 )
+
+// translate gives an error of the packages below the kind that this package's callers know.
+func translate(err error) error {
+	for _, t := range []struct{ from, to error }{
+		{registry.ErrUnauthorized, ErrUnauthorized},
+		{registry.ErrNotFound, ErrNotFound},
+		{registry.ErrUnavailable, ErrUnavailable},
+		{registry.ErrDigest, ErrDigest},
+		{registry.ErrLimit, ErrLimit},
+		{layer.ErrDigest, ErrDigest},
+		{layer.ErrLimit, ErrLimit},
+		{layer.ErrFormat, ErrUnsupported},
+		{manifest.ErrNoPlatform, ErrNoPlatform},
+		{manifest.ErrUnsupported, ErrUnsupported},
+		{manifest.ErrMalformed, ErrUnsupported},
+		{stack.ErrLink, ErrUnsupported},
+	} {
+		if errors.Is(err, t.from) {
+			return &pullError{kind: t.to, err: err}
+		}
+	}
+	return err
+}
+
+// pullError adds a kind to an error without repeating it in the text.
+type pullError struct{ kind, err error }
+
+func (e *pullError) Error() string        { return fmt.Sprint(e.err) }
+func (e *pullError) Unwrap() error        { return e.err }
+func (e *pullError) Is(target error) bool { return target == e.kind }

@@ -31,7 +31,7 @@ const (
 type sessionKey struct {
 	host       string // scheme and address
 	repository string
-	credential string // Credential.key
+	credential string // Credential.Key
 }
 
 // session is the Authorization header for one host, repository and credential.

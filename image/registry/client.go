@@ -192,7 +192,7 @@ func pause(ctx context.Context, d time.Duration) error {
 // once asks one host once, logging in if it must.
 func (r *Repository) once(ctx context.Context, h *host, q request) (*http.Response, error) {
 	cred := r.cred.forHost(h.config.url.Host)
-	s := r.client.sessions.get(sessionKey{host: h.name, repository: r.ref.Path, credential: cred.key()})
+	s := r.client.sessions.get(sessionKey{host: h.name, repository: r.ref.Path, credential: cred.Key()})
 	auth := s.current()
 	if auth == "" && cred.RegistryToken != "" {
 		auth = "Bearer " + cred.RegistryToken

@@ -74,8 +74,8 @@ func canonicalHost(host string) string {
 	return host
 }
 
-// key tells credentials apart without keeping them.
-func (c Credential) key() string {
+// Key tells credentials apart without keeping them.
+func (c Credential) Key() string {
 	if c == (Credential{}) {
 		return ""
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -115,35 +114,39 @@ func describe(t testing.TB, root string) []string {
 	return out
 }
 
-// TestStackIsWhatSerialUnpackingGives compares random stacks of layers, each unpacked alone, with the oracle.
-func TestStackIsWhatSerialUnpackingGives(t *testing.T) {
-	tartest.NeedRoot(t)
+// FuzzStackIsWhatSerialUnpackingGives compares random stacks of layers, each unpacked alone, with the oracle.
+func FuzzStackIsWhatSerialUnpackingGives(f *testing.F) {
+	tartest.NeedRoot(f)
 	for seed := range uint64(150) {
-		r := rand.New(rand.NewPCG(seed, 1))
-		want := model{}
-		var layers []Layer
-		var log []string
-		for range 2 + r.IntN(4) {
-			entries := randomLayer(r, want)
-			l, err := unpacked(t, entries...)
-			if err != nil {
-				continue // a file as a parent, say: no such layer exists
-			}
-			next := maps.Clone(want)
-			next.apply(entries)
-			if _, err := Find(append(slices.Clone(layers), l)); errors.Is(err, ErrLink) {
-				continue // a link to what the same layer removes
-			}
-			want, layers = next, append(layers, l)
-			for _, e := range entries {
-				log = append(log, fmt.Sprintf("%s %c %s", e.Name, max(e.Type, ' '), e.Link))
-			}
-			log = append(log, "--")
-		}
-		if got := merged(t, layers); !slices.Equal(got, want.lines()) {
-			t.Fatalf("seed %d:\n\t%s\nmounted\n\t%s\nwant\n\t%s", seed, strings.Join(log, "\n\t"), strings.Join(got, "\n\t"), strings.Join(want.lines(), "\n\t"))
-		}
+		f.Add(seed)
 	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		layers, want, log := randomStack(t, rand.New(rand.NewPCG(seed, 1)))
+		if got := merged(t, layers); !slices.Equal(got, want.lines()) {
+			t.Errorf("layers\n\t%s\nmounted\n\t%s\nwant\n\t%s", strings.Join(log, "\n\t"), strings.Join(got, "\n\t"), strings.Join(want.lines(), "\n\t"))
+		}
+	})
+}
+
+func randomStack(t *testing.T, r *rand.Rand) (layers []Layer, want model, log []string) {
+	want = model{}
+	for range 2 + r.IntN(4) {
+		entries := randomLayer(r, want)
+		l, err := unpacked(t, entries...)
+		if err != nil {
+			continue // a file as a parent, say: no such layer exists
+		}
+		if _, err := Find(append(slices.Clone(layers), l)); errors.Is(err, ErrLink) {
+			continue // a link to what the same layer removes
+		}
+		want.apply(entries)
+		layers = append(layers, l)
+		for _, e := range entries {
+			log = append(log, fmt.Sprintf("%s %c %s", e.Name, max(e.Type, ' '), e.Link))
+		}
+		log = append(log, "--")
+	}
+	return layers, want, log
 }
 
 func TestNothingIsRepairedInProperLayers(t *testing.T) {
