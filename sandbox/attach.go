@@ -48,10 +48,15 @@ func (m *Manager) Attach(ctx context.Context, id string, r AttachRequest) error 
 	if withIn {
 		go func() { defer close(fed); io.Copy(pipes.in.w, r.Stdin); pipes.in.w.Close() }()
 	}
+	return c.awaitAttach(ctx, pipes, r, fed)
+}
+
+// awaitAttach copies the output until it ends, the container ends, or ctx does; without output, until stdin ends.
+func (c *container) awaitAttach(ctx context.Context, pipes *pipes, r AttachRequest, fed <-chan struct{}) error {
 	copied := pipes.collect(r.Stdout, r.Stderr)
 	ended := copied
 	if r.Stdout == nil && r.Stderr == nil {
-		ended = fed // stdin only: there is no output whose end would tell
+		ended = fed
 	}
 	select {
 	case <-ended:

@@ -5,7 +5,6 @@ package sandbox
 import (
 	"context"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,7 +46,6 @@ type podView struct {
 type podLive struct {
 	monitor *conmon.Client
 	pause   *oci.Container
-	shm     *os.File // a detached mount of the pod's /dev/shm; nil: the node's, or not needed any more
 }
 
 func newPod(rec *record.Pod, dir string, log *slog.Logger) *pod {

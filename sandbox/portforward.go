@@ -28,6 +28,19 @@ func (m *Manager) PortForward(ctx context.Context, podID string, port int32, con
 	}
 	defer target.Close()
 	defer context.AfterFunc(ctx, func() { target.Close(); conn.Close() })()
+	err = exchange(conn, target)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("port-forward to port %d of pod %s: %w", port, p.rec.ID, err)
+	}
+	return nil
+}
+
+// exchange copies both ways. When the pod's side ends there is nobody left to talk to; when the client's side does, the answer is
+// still to come.
+func exchange(conn io.ReadWriter, target net.Conn) error {
 	in, out := make(chan error, 1), make(chan error, 1)
 	go func() {
 		_, err := io.Copy(target, conn)
@@ -40,19 +53,13 @@ func (m *Manager) PortForward(ctx context.Context, podID string, port int32, con
 		_, err := io.Copy(conn, target)
 		out <- err
 	}()
-	// When the pod's side ends there is nobody left to talk to; when the client's side does, the answer is still to come.
 	select {
-	case err = <-out:
-	case err = <-in:
-		if err == nil {
-			err = <-out
+	case err := <-out:
+		return err
+	case err := <-in:
+		if err != nil {
+			return err
 		}
+		return <-out
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err != nil {
-		return fmt.Errorf("port-forward to port %d of pod %s: %w", port, p.rec.ID, err)
-	}
-	return nil
 }
