@@ -28,7 +28,7 @@ func hostV2() Host {
 
 func hostV1() Host {
 	h := hostV2()
-	h.CgroupDir, h.UnifiedMount, h.CgroupProcs = true, "/sys/fs/cgroup/unified", []string{"cpu,cpuacct", "memory", "name=systemd"}
+	h.CgroupDir, h.UnifiedMount, h.CgroupTasks = true, "/sys/fs/cgroup/unified", []string{"cpu,cpuacct", "memory", "name=systemd"}
 	h.Hierarchies = []Hierarchy{
 		{Path: "/sys/fs/cgroup/cpu,cpuacct", Controllers: []string{"cpu", "cpuacct"}},
 		{Path: "/sys/fs/cgroup/memory", Controllers: []string{"memory"}},

@@ -18,7 +18,7 @@ const (
 	FileRootfs      FileKind = iota + 1 // CreateRequest.Rootfs
 	FileExec                            // CreateRequest.ExecFile
 	FileCgroup                          // the container's cgroup directory (v2)
-	FileCgroupProcs                     // file Index of the container's cgroup files (v1)
+	FileCgroupTasks                     // file Index of the container's cgroup files (v1)
 	FileProcfs                          // the daemon's own, detached procfs
 	FileNamespace                       // the namespace Path
 	FileTree                            // a detached copy of the mount at Path
@@ -65,7 +65,7 @@ func (f FileRequest) String() string {
 		fmt.Fprintf(&b, " %q", f.Path)
 	}
 	switch f.Kind {
-	case FileCgroupProcs:
+	case FileCgroupTasks:
 		fmt.Fprintf(&b, " %d", f.Index)
 	case FileNamespace:
 		fmt.Fprintf(&b, " type=%#x", f.Namespace)
@@ -86,7 +86,7 @@ func (f FileRequest) String() string {
 }
 
 var fileKindNames = map[FileKind]string{
-	FileRootfs: "rootfs", FileExec: "exec", FileCgroup: "cgroup", FileCgroupProcs: "cgroup-procs", FileProcfs: "procfs",
+	FileRootfs: "rootfs", FileExec: "exec", FileCgroup: "cgroup", FileCgroupTasks: "cgroup-tasks", FileProcfs: "procfs",
 	FileNamespace: "namespace", FileTree: "tree", FileMount: "mount", FileContainer: "container",
 }
 

@@ -47,8 +47,8 @@ func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, ow
 		f = g.container
 	case FileCgroup:
 		f = g.join.Dir
-	case FileCgroupProcs:
-		f = g.join.Procs[q.Index]
+	case FileCgroupTasks:
+		f = g.join.Tasks[q.Index]
 	case FileProcfs:
 		f = r.proc
 	case FileNamespace:

@@ -5,7 +5,7 @@ package oci
 // Host is what a plan depends on of the machine.
 type Host struct {
 	CgroupDir    bool        // processes are cloned into a cgroup v2 directory
-	CgroupProcs  []string    // the hierarchies that processes write themselves into, in the order of their files
+	CgroupTasks  []string    // the hierarchies that processes write themselves into, in the order of their files
 	Hierarchies  []Hierarchy // mounted cgroup v1 hierarchies; none: cgroup v2 only
 	UnifiedMount string      // where cgroup v2 is mounted, "" nowhere
 

@@ -39,8 +39,8 @@ func (a *assembly) requestCgroups() {
 	if a.opts.Host.CgroupDir {
 		a.plan.CgroupFD = a.file(FileRequest{Kind: FileCgroup, Note: "open the cgroup"})
 	}
-	for i, name := range a.opts.Host.CgroupProcs {
-		r := a.file(FileRequest{Kind: FileCgroupProcs, Index: i, Note: "open the cgroup of " + name})
+	for i, name := range a.opts.Host.CgroupTasks {
+		r := a.file(FileRequest{Kind: FileCgroupTasks, Index: i, Note: "open the cgroup of " + name})
 		a.cgroups = append(a.cgroups, r)
 	}
 }
@@ -48,7 +48,7 @@ func (a *assembly) requestCgroups() {
 // enterCgroups moves the process into its cgroups where clone3 did not. The files were opened by the daemon, whose rights count.
 func (a *assembly) enterCgroups() {
 	for i, r := range a.cgroups {
-		a.about("enter the cgroup of %s", a.opts.Host.CgroupProcs[i])
+		a.about("enter the cgroup of %s", a.opts.Host.CgroupTasks[i])
 		s := a.step(plan.OpWrite)
 		s.FD, s.Blob = r, []byte("0")
 		a.close(r)

@@ -17,7 +17,7 @@ import (
 
 // probeHost finds out what plans depend on.
 func probeHost(m *cgroup.Manager) (Host, error) {
-	h := Host{CgroupDir: m.Mode() == cgroup.V2, CgroupProcs: m.Hierarchies()}
+	h := Host{CgroupDir: m.Mode() != cgroup.V1, CgroupTasks: m.Hierarchies()}
 	mounts, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
 		return Host{}, err

@@ -169,8 +169,13 @@ func testProcessIsBornInAllHierarchies(t *testing.T, m *Manager) {
 	if pids, err := c.Pids(); err != nil || !slices.Equal(pids, []int{cmd.Process.Pid}) {
 		t.Errorf("%v, %v", pids, err)
 	}
-	if n := len(m.Hierarchies()); m.mode != V2 && n != len(m.hierarchies) || m.mode == V2 && n != 0 {
-		t.Errorf("Hierarchies has %d names", n)
+	j, err := c.Join()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if n := len(m.Hierarchies()); n != len(j.Tasks) || (j.Dir != nil) != (m.unified != nil) {
+		t.Errorf("Hierarchies has %d names, Join %d files and the directory %v", n, len(j.Tasks), j.Dir)
 	}
 }
 

@@ -24,7 +24,7 @@
 //
 //	m, err := cgroup.New(cgroup.Config{})
 //	c, err := m.Create("/kubepods/pod1/crisp-ab12", spec.Linux.Resources)
-//	join, err := c.Join() // into the plan: CLONE_INTO_CGROUP with join.Dir, or "0" written to each of join.Procs
+//	join, err := c.Join() // into the plan: CLONE_INTO_CGROUP with join.Dir, and "0" written to each of join.Tasks
 //	...
 //	err = c.Set(&specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit}}) // all or nothing
 //	err = c.Kill(ctx)   // returns when it is empty

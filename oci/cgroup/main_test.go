@@ -140,7 +140,7 @@ func start(t testing.TB, c *Cgroup, script string) *exec.Cmd {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	for _, f := range j.Procs {
+	for _, f := range j.Tasks {
 		if _, err := fmt.Fprint(f, cmd.Process.Pid); err != nil {
 			t.Fatal(err)
 		}

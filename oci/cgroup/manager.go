@@ -118,15 +118,13 @@ func (m *Manager) Close() error {
 // Mode says which versions of cgroups the host has mounted.
 func (m *Manager) Mode() Mode { return m.mode }
 
-// Hierarchies names the hierarchies of Join.Procs, in its order ("cpu", "memory", "name=systemd", "unified" …).
-// It is empty on v2.
+// Hierarchies names the v1 hierarchies, in the order of Join.Tasks ("cpu", "memory", "name=systemd" …). It is empty on v2.
 func (m *Manager) Hierarchies() []string {
-	if m.mode == V2 {
-		return nil
-	}
-	names := make([]string, len(m.hierarchies))
-	for i, h := range m.hierarchies {
-		names[i] = h.name
+	var names []string
+	for _, h := range m.hierarchies {
+		if !h.v2 {
+			names = append(names, h.name)
+		}
 	}
 	return names
 }
