@@ -49,7 +49,7 @@ func (n *Network) Attach(ctx context.Context, p attachment.Pod) (attachment.Resu
 	if err != nil {
 		return attachment.Result{}, err
 	}
-	res, err := n.realise(b, rec, ns)
+	res, err := n.realise(ctx, b, rec, ns)
 	if err != nil && fresh && !errors.Is(err, errCrash) {
 		err = errors.Join(err, n.Detach(context.WithoutCancel(ctx), p.ID))
 	}
@@ -150,7 +150,7 @@ func (n *Network) release(rec record) {
 }
 
 // realise makes in the kernel what the record says.
-func (n *Network) realise(b *base, rec record, ns *os.File) (attachment.Result, error) {
+func (n *Network) realise(ctx context.Context, b *base, rec record, ns *os.File) (attachment.Result, error) {
 	addrs, gateways := n.addressesOf(rec)
 	w := wire{
 		host: n.host, maker: n.maker, bridge: b.index, mtu: b.mtu, name: hostLinkName(rec.ID), ns: ns,
@@ -179,6 +179,11 @@ func (n *Network) realise(b *base, rec record, ns *os.File) (attachment.Result, 
 	}
 	if err := n.openPorts(rec); err != nil {
 		return attachment.Result{}, err
+	}
+	if passes, err := w.settle(ctx, pod, link); err != nil {
+		return attachment.Result{}, err
+	} else if !passes {
+		n.log.Warn("the pod's interface has no carrier yet: its first packets may be lost", "pod", rec.ID)
 	}
 	return result(w.mac.String(), addrs), n.fail(afterPorts)
 }

@@ -37,6 +37,25 @@ func TestPodsAndHostReachEachOther(t *testing.T) {
 	}
 }
 
+// The bridge must not go down in between: the first connection to the next pod would take a second.
+func TestPodsOneAfterTheOtherAreReachedAtOnce(t *testing.T) {
+	l := newLab(t, 24)
+	for range 5 {
+		p := l.pod()
+		res := l.attach(p)
+		l.serve(p, 80, "pod")
+		for _, ip := range res.IPs {
+			if _, err := ask(addrPort(ip, 80), patience/4); err != nil {
+				t.Errorf("connect to %s: %v", ip, err)
+			}
+		}
+		l.detach(p)
+		if err := errors.Join(l.pins.Remove(p.ID), l.reaper.flush(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestPodsReachTheHostByTheGateway(t *testing.T) {
 	l := newLab(t, 24)
 	p := l.pod()

@@ -3,12 +3,15 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -44,10 +47,7 @@ func (w wire) connect() (pod *netlink.Handle, peer netlink.Link, err error) {
 	if pod, err = w.enter(); err != nil {
 		return nil, nil, err
 	}
-	if peer, err = w.find(pod); err == nil {
-		err = w.hairpin(peer)
-	}
-	if err != nil {
+	if peer, err = w.find(pod); err != nil {
 		pod.Close()
 		return nil, nil, err
 	}
@@ -100,6 +100,46 @@ func quietIPv6() error {
 		}
 	}
 	return nil
+}
+
+// How long settle waits. It takes 0.1 ms, or as long as others hold the kernel's lock of all networks.
+const (
+	settlePause   = 50 * time.Microsecond
+	settleTimeout = 500 * time.Millisecond
+)
+
+// settle waits until packets pass: the kernel takes note in the background (linkwatch) that the veth is up, and with the first pod the bridge.
+// What is sent before is dropped, and an ARP request or a SYN comes again after a second only. False when it takes too long.
+func (w wire) settle(ctx context.Context, pod *netlink.Handle, peer netlink.Link) (passes bool, err error) {
+	passes = w.awaitUp(ctx, peer.Attrs().ParentIndex) && w.awaitUp(ctx, w.bridge) && (!w.six || w.awaitIPv6(ctx, pod, peer))
+	// The state is set first and the port is opened then, under the lock that this takes too.
+	return passes, w.hairpin(peer)
+}
+
+func (w wire) awaitUp(ctx context.Context, index int) bool {
+	return poll(ctx, func() (bool, error) {
+		link, err := w.host.LinkByIndex(index)
+		return err == nil && link.Attrs().OperState == netlink.OperUp, err
+	})
+}
+
+// awaitIPv6 waits until the pod listens to those who ask for the owner of its address: it joins their group in the background as well, and
+// the address is tentative until then.
+func (w wire) awaitIPv6(ctx context.Context, pod *netlink.Handle, peer netlink.Link) bool {
+	return poll(ctx, func() (bool, error) {
+		addrs, err := pod.AddrList(peer, netlink.FAMILY_V6)
+		return err == nil && !slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return a.Flags&unix.IFA_F_TENTATIVE != 0 }), err
+	})
+}
+
+func poll(ctx context.Context, ready func() (bool, error)) bool {
+	for deadline := time.Now().Add(settleTimeout); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(settlePause) {
+		ok, err := ready()
+		if ok || err != nil {
+			return ok
+		}
+	}
+	return false
 }
 
 // hairpin lets the bridge send a frame back where it came from. With br_netfilter (net.bridge.bridge-nf-call-iptables, which Kubernetes
@@ -161,8 +201,8 @@ func equip(pod *netlink.Handle, link netlink.Link, addrs []netip.Prefix, gateway
 		return fmt.Errorf("bring %s up: %w", link.Attrs().Name, err)
 	}
 	for i, a := range addrs {
-		if err := setAddress(pod, link, a); err != nil {
-			return err
+		if err := pod.AddrReplace(link, &netlink.Addr{IPNet: ipNet(a)}); err != nil {
+			return fmt.Errorf("add address %s to %s: %w", a, link.Attrs().Name, err)
 		}
 		route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateways[i].AsSlice()}
 		if err := pod.RouteReplace(route); err != nil {

@@ -4,6 +4,7 @@ package bridge
 
 import (
 	"os"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -31,9 +32,27 @@ func (l *lab) neighbour(here, there string) attachment.Pod {
 	l.give("uplink", here)
 	l.in(p, func() error {
 		l.give("eth0", there)
+		l.settled("eth0")
 		return nil
 	})
+	l.settled("uplink")
 	return p
+}
+
+// settled waits until the kernel has noticed what was given.
+func (l *lab) settled(name string) {
+	l.Helper()
+	ok := poll(l.Context(), func() (bool, error) {
+		link, err := netlink.LinkByName(name)
+		if err != nil || link.Attrs().OperState != netlink.OperUp {
+			return false, err
+		}
+		addrs, err := netlink.AddrList(link, netlink.FAMILY_V6)
+		return !slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return a.Flags&unix.IFA_F_TENTATIVE != 0 }), err
+	})
+	if !ok {
+		l.Errorf("interface %s does not come up", name)
+	}
 }
 
 func (l *lab) give(name, addr string) {
@@ -45,9 +64,6 @@ func (l *lab) give(name, addr string) {
 	a, err := netlink.ParseAddr(addr)
 	if err != nil {
 		l.Fatal(err)
-	}
-	if a.IP.To4() == nil {
-		a.Flags = unix.IFA_F_NODAD
 	}
 	if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/accept_dad", []byte("0"), 0); err != nil {
 		l.Fatal(err)
