@@ -110,8 +110,15 @@ func (s suite) critest(ctx context.Context, dir, socket string) ([]spec, error) 
 		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(ctx, patched, "-config=/dev/null", "-runtime-endpoint=unix://"+socket, "-image-endpoint=unix://"+socket,
-		"-ginkgo.json-report="+report, "-ginkgo.no-color", "-ginkgo.timeout=20m", "-ginkgo.focus="+s.focus, "-ginkgo.skip="+s.skip)
+	args := []string{"-config=/dev/null", "-runtime-endpoint=unix://" + socket, "-image-endpoint=unix://" + socket,
+		"-ginkgo.json-report=" + report, "-ginkgo.no-color", "-ginkgo.timeout=20m"}
+	if s.focus != "" {
+		args = append(args, "-ginkgo.focus="+s.focus)
+	}
+	if s.skip != "" { // an empty one would skip all
+		args = append(args, "-ginkgo.skip="+s.skip)
+	}
+	cmd := exec.CommandContext(ctx, patched, args...)
 	cmd.Dir, cmd.Env = tmp, append(os.Environ(), "TMPDIR="+tmp)
 	cmd.Stdout, cmd.Stderr = log, log
 	runErr := cmd.Run() // an exit code says that specs failed, and which is in the report
