@@ -44,7 +44,11 @@ func (s *session) exec(id string, cmd []string, c channels) error {
 		Stderr: writer(s.wanted.Stderr, c.stderr),
 		Resize: sizes(ctx, c.resize),
 	})
-	s.ended("exec", err, start, slog.String("container", id), slog.Any("cmd", cmd), slog.Int("exit", code))
+	subject := []slog.Attr{slog.String("container", id), slog.Any("cmd", cmd)}
+	if err == nil {
+		subject = append(subject, slog.Int("exit", code))
+	}
+	s.ended("exec", err, start, subject...)
 	if err == nil && code != 0 {
 		return utilexec.CodeExitError{Err: fmt.Errorf("command terminated with exit code %d", code), Code: code}
 	}
