@@ -15,9 +15,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kubernetesSpec is what a typical pod asks for: 25 mounts, masked paths, the default seccomp profile.
+// kubernetesSpec is what a typical pod asks for: namespaces of the pod, 25 mounts, masked paths, the default seccomp profile.
 func (b *bench) kubernetesSpec(args ...string) *specs.Spec {
+	pod := b.create(b.spec("wait"))
 	s := b.spec(args...)
+	for i := range s.Linux.Namespaces {
+		n := &s.Linux.Namespaces[i]
+		switch n.Type {
+		case specs.NetworkNamespace, specs.IPCNamespace, specs.UTSNamespace:
+			n.Path = "/proc/" + itoa(pod.Pid) + "/ns/" + namespaceFile(n.Type)
+		}
+	}
 	for i := range 25 - len(s.Mounts) {
 		dir := filepath.Join(b.TempDir(), "volume")
 		if err := os.Mkdir(dir, 0o755); err != nil {

@@ -40,8 +40,8 @@ type CreateRequest struct {
 // Create makes the cgroup, opens the files that the plan asks for and has the monitor carry the plan out: then the container
 // stands before its exec. On error everything that was made is undone.
 func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, error) {
-	if err := Validate(q.Spec); err != nil {
-		return nil, err
+	if q.Spec == nil {
+		return nil, fmt.Errorf("create %s: %w", q.ID, invalid("config.json", "missing"))
 	}
 	c := r.container(q.ID, q.Spec, q.Monitor)
 	compiled, err := Compile(q.Spec, r.createOptions(&q, c))

@@ -139,12 +139,16 @@ static int write_maps(pid_t pid, const struct plan *p)
 int spawn(struct slot *s, struct child *c, struct failure *f)
 {
 	const struct cr_plan *h = c->plan->head;
+	struct stat st;
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
 		*f = (struct failure){ -1, CR_AT_CLONE, errno };
 		return -1;
 	}
 	bool foreign = h->join_user >= 0 || (h->clone_flags & K_CLONE_NEWUSER);
+	for (int i = 0; foreign && i < 3; i++)
+		if (c->stdio[i] >= 0 && fstat(c->stdio[i], &st) == 0 && S_ISFIFO(st.st_mode))
+			fchmod(c->stdio[i], 0666); /* so that it may open /dev/stdout: a pipe of ours cannot be chowned in there */
 	c->adj = h->flags & CR_PLAN_OOM_ADJ ? h->oom_adj : srv.oom_adj_parent;
 	c->set_adj = c->adj != srv.oom_adj && !foreign; /* the child writes its own: saves a wait */
 	c->wait = foreign;

@@ -12,6 +12,7 @@
 //	probe orphan          as wait, with a child in a session of its own
 //	probe eat             uses memory until it is killed
 //	probe chmod PATH      changes a file's mode, and ends with 1 when that fails
+//	probe reopen          opens /dev/stdout, as many programs do for their logs, and writes "reopened"
 //	probe syscall         calls setdomainname and tells what came of it
 package main
 
@@ -57,6 +58,13 @@ func main() {
 		if err := os.Chmod(args[0], 0o600); err != nil {
 			os.Exit(1)
 		}
+	case "reopen":
+		f, err := os.OpenFile("/dev/stdout", os.O_WRONLY, 0)
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Fprintln(f, "reopened")
 	case "syscall":
 		fmt.Println(unix.Setdomainname([]byte("x")))
 	default:
