@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 )
 
 // StartConfig says how to start a monitor.
@@ -63,6 +64,9 @@ func spawn(c StartConfig, listener *os.File) (*os.Process, error) {
 	})
 }
 
+// helloTimeout bounds how long a monitor may take to answer at all: one that is stopped must not stop a daemon.
+const helloTimeout = 10 * time.Second
+
 // Connect connects to a monitor that runs already.
 func Connect(ctx context.Context, socketPath string) (*Client, error) {
 	conn, err := dial(socketPath)
@@ -70,6 +74,8 @@ func Connect(ctx context.Context, socketPath string) (*Client, error) {
 		return nil, err
 	}
 	c := newClient(conn)
+	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
+	defer cancel()
 	if err := c.hello(ctx); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("monitor at %s: %w", socketPath, err)

@@ -4,9 +4,10 @@ package plan
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,7 +49,7 @@ func (p *Plan) Encode() ([]byte, error) {
 		return nil, err
 	}
 	d := newData()
-	var steps bytes.Buffer
+	steps := make([]byte, 0, stepSize*len(p.Steps))
 	for i := range p.Steps {
 		w, err := p.Steps[i].encode(d)
 		if err != nil {
@@ -57,19 +58,15 @@ func (p *Plan) Encode() ([]byte, error) {
 		if i+1+int(w.Skip) >= len(p.Steps)+b2i(w.Skip == 0) {
 			return nil, fmt.Errorf("step %d: skips %d steps of %d: %w", i, w.Skip, len(p.Steps), ErrLimit)
 		}
-		_ = binary.Write(&steps, binary.NativeEndian, w) // a Buffer and fixed sizes: cannot fail
+		steps = append(steps, (*[stepSize]byte)(unsafe.Pointer(&w))[:]...) // as C lays it out: no padding, and no pointers
 	}
 	h := p.header(d)
-	size := headerSize + steps.Len() + d.Len()
+	size := headerSize + len(steps) + d.Len()
 	if size > maxPlan {
 		return nil, fmt.Errorf("plan of %d bytes: %w", size, ErrLimit)
 	}
 	h.Size = uint32(size)
-	out := bytes.NewBuffer(make([]byte, 0, size))
-	_ = binary.Write(out, binary.NativeEndian, h)
-	out.Write(steps.Bytes())
-	out.Write(d.Bytes())
-	return out.Bytes(), nil
+	return slices.Concat((*[headerSize]byte)(unsafe.Pointer(&h))[:], steps, d.Bytes()), nil
 }
 
 func (p *Plan) header(d *data) wirePlan {

@@ -191,3 +191,21 @@ func TestMemfdIsSealed(t *testing.T) {
 		t.Errorf("truncate: %v", err)
 	}
 }
+
+// BenchmarkEncode encodes a plan of a hundred steps, as a container has.
+func BenchmarkEncode(b *testing.B) {
+	p := New()
+	for i := range 99 {
+		s := Make(OpOpenat2, "open something")
+		s.Str[0], s.Out = fmt.Sprintf("/some/path/%d", i%50), Reg(i)
+		p.Add(s)
+	}
+	e := Make(OpExec, "start")
+	e.Str[0], e.Argv, e.Env = "/bin/sh", []string{"sh"}, make([]string, 30)
+	p.Add(e)
+	for b.Loop() {
+		if _, err := p.Encode(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -98,7 +98,7 @@ const (
 	OpClose Op = 39
 	// OpMkpoint does -> O_PATH fd of the mount point s under the root directory f, made where missing, never through a symlink out of f (RESOLVE_IN_ROOT); a: 0 a directory, 1 a regular file, 2 what g is; b: mode of what is made.
 	OpMkpoint Op = 40
-	// OpWrite does write(t, len bytes, in one call) to f itself when s is NULL, else to s below f (openat2 O_WRONLY|b, RESOLVE_BENEATH|NO_MAGICLINKS|NO_SYMLINKS|NO_XDEV unless a = 1: no O_NOFOLLOW checks but RESOLVE_IN_ROOT).
+	// OpWrite does write(t, len bytes, in one call) to f itself when s is NULL, else to s below f (openat2 O_WRONLY|b, mode c, RESOLVE_BENEATH|NO_MAGICLINKS|NO_SYMLINKS|NO_XDEV unless a = 1: no O_NOFOLLOW checks but RESOLVE_IN_ROOT).
 	OpWrite Op = 41
 	// OpVerifyFs does fail with EXDEV unless fstatfs(f).f_type == a.
 	OpVerifyFs Op = 42
@@ -114,7 +114,7 @@ const (
 	OpBarrier Op = 47
 	// OpCwd does chdir(s), made with mkdir -p when missing and a = 1; then fail with ENOENT unless getcwd() starts with '/'.
 	OpCwd Op = 48
-	// OpExec does close all fds over 2 + b at exec (b preserved fds), reset signals, then execve: s NULL: execveat(f, "", AT_EMPTY_PATH); s with '/': that file; else searched in PATH of the environment. t: argv, u: environ, NUL-separated, a and len entries.
+	// OpExec does close all fds over 2 + b at exec (the b registers from c on become 3, 4, ...), then execve: s NULL: execveat(f, "", AT_EMPTY_PATH); s with '/': that file; else searched in PATH of the environment. t: argv, u: environ, NUL-separated, a and len entries.
 	OpExec Op = 49
 	// OpFchownStdio does fchown of fds 0, 1, 2 to a (uid), gid left; errors EINVAL, EPERM, EROFS ignored; not /dev/null.
 	OpFchownStdio Op = 50

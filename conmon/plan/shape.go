@@ -24,14 +24,27 @@ const (
 	required
 )
 
+// shapes holds the shapes of all operations, read once.
+var shapes = func() map[Op]shape {
+	m := make(map[Op]shape, len(ops))
+	for o, d := range ops {
+		m[o] = parseShape(d.shape)
+	}
+	return m
+}()
+
 func (o Op) shape() (shape, error) {
-	d, ok := ops[o]
+	s, ok := shapes[o]
 	if !ok {
 		return shape{}, fmt.Errorf("operation %d: unknown", uint16(o))
 	}
+	return s, nil
+}
+
+func parseShape(text string) shape {
 	var s shape
 	last := 0
-	for _, c := range d.shape {
+	for _, c := range text {
 		p := required
 		if c >= 'A' && c <= 'Z' {
 			p = optional
@@ -54,7 +67,7 @@ func (o Op) shape() (shape, error) {
 			s.elem[last] = -1
 		}
 	}
-	return s, nil
+	return s
 }
 
 // blob returns which string of the operation is a blob, -1 for none.
@@ -69,14 +82,14 @@ func (s shape) blob() int {
 
 // check says what is wrong with the fields of a step.
 func (s shape) check(st *Step) error {
-	for _, r := range []struct {
-		name string
-		p    presence
-		reg  Reg
-	}{{"f", s.fd, st.FD}, {"g", s.fd2, st.FD2}, {"out", s.out, st.Out}} {
-		if err := checkReg(r.name, r.p, r.reg); err != nil {
-			return err
-		}
+	if err := checkReg("f", s.fd, st.FD); err != nil {
+		return err
+	}
+	if err := checkReg("g", s.fd2, st.FD2); err != nil {
+		return err
+	}
+	if err := checkReg("out", s.out, st.Out); err != nil {
+		return err
 	}
 	for i, p := range s.str {
 		given := st.Str[i] != "" || st.Has[i] || (s.elem[i] > 0 && st.Blob != nil)

@@ -123,7 +123,6 @@ static void sync_record(const struct slot *s, int fd)
 static void slot_exited(struct slot *s, const siginfo_t *si)
 {
 	struct cr_msg m;
-	bool heard = false;
 	while (s->sync.fd >= 0 && sync_read(s))
 		;
 	watch_close(&s->sync);
@@ -143,12 +142,10 @@ static void slot_exited(struct slot *s, const siginfo_t *si)
 	int record = write_record(s);
 	slot_describe(s, &m);
 	m.type = CR_MSG_EVENT_EXIT;
-	announce(&m);
+	bool heard = announce(&m);
 	sync_record(s, record);
 	fd_close(&s->exitdir);
 	fd_close(&s->oom);
-	for (struct conn *c = srv.conns; c; c = c->next)
-		heard |= c->subscribed && !c->dead;
 	if (s->exec && heard)
 		slot_free(s);
 }

@@ -11,7 +11,7 @@ struct batch {
 	int n; /* of scratch->iov */
 };
 
-static void stamp(struct batch *b, int stream)
+static void begin(struct batch *b, struct slot *s, int stream)
 {
 	struct timespec t;
 	struct tm tm;
@@ -37,6 +37,8 @@ static void stamp(struct batch *b, int stream)
 	}
 	memcpy(p, stream ? " stderr F " : " stdout F ", 10);
 	b->hlen = (size_t)(p + 10 - b->full);
+	b->slot = s;
+	b->n = 0;
 	memcpy(b->part, b->full, b->hlen);
 	b->part[b->hlen - 2] = 'P';
 }
@@ -101,9 +103,7 @@ void log_feed(struct slot *s, int stream, const char *data, size_t n)
 	const char *end = data + n;
 	if (s->log < 0)
 		return;
-	b.slot = s;
-	b.n = 0;
-	stamp(&b, stream);
+	begin(&b, s, stream);
 	while (data < end) {
 		const char *nl = memchr(data, '\n', (size_t)(end - data));
 		size_t len = (size_t)((nl ? nl : end) - data);
@@ -135,9 +135,7 @@ void log_flush(struct slot *s, int stream)
 	struct stream *st = &s->out[stream];
 	struct batch b;
 	if (st->plen && s->log >= 0) {
-		b.slot = s;
-		b.n = 0;
-		stamp(&b, stream);
+		begin(&b, s, stream);
 		record(&b, false, st, NULL, 0);
 	}
 	map_give(st->part, LINE_MAX_LOG);

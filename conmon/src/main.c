@@ -62,14 +62,12 @@ static void init_oom(void)
 
 static int monitor_main(void)
 {
+	static const char usage[] = "usage: crisp-conmon  (a listening SOCK_SEQPACKET socket at fd 3)\n       crisp-conmon pause\n";
 	int listening = 0, type = 0;
 	socklen_t len = sizeof(int);
 	if (getsockopt(3, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 || getsockopt(3, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
-	    !listening || type != SOCK_SEQPACKET) {
-		static const char usage[] = "usage: crisp-conmon  (a listening SOCK_SEQPACKET socket at fd 3)\n       crisp-conmon pause\n";
-		(void)!write(2, usage, sizeof usage - 1);
-		return 64;
-	}
+	    !listening || type != SOCK_SEQPACKET)
+		return (void)!write(2, usage, sizeof usage - 1), 64;
 	for (int fd; (fd = open("/dev/null", O_RDWR)) >= 0 && (fd < 3 || close(fd));)
 		; /* 0 to 2 are open, or are /dev/null now */
 	syscall(SYS_close_range, 4, ~0u, 0);
@@ -85,14 +83,10 @@ static int monitor_main(void)
 	server_init(3);
 	srv.nobody = now_monotonic() + NOBODY_NS;
 	for (int64_t next = 0; !srv.leave || anything_runs();) {
-		int64_t deadline = srv.nobody;
 		if (srv.sweep || next)
 			next = attach_sweep();
-		if (next && (!deadline || next < deadline))
-			deadline = next;
-		loop_step(deadline);
-		if (srv.nobody && now_monotonic() >= srv.nobody)
-			srv.leave = true;
+		loop_step(srv.nobody && (!next || srv.nobody < next) ? srv.nobody : next);
+		srv.leave |= srv.nobody && now_monotonic() >= srv.nobody;
 	}
 	if (srv.shutdown.type)
 		answer(&srv.shutdown, &(struct cr_msg){ 0 }, NULL, 0);

@@ -163,7 +163,7 @@ int msg_check(const struct cr_msg *, size_t size, uint32_t nfds); /* 0 or an err
 void server_init(int listener);
 void answer(struct ticket *, struct cr_msg *, const int *fds, int nfds);
 void answer_error(struct ticket *, struct failure);
-void announce(struct cr_msg *); /* to every subscriber */
+bool announce(struct cr_msg *); /* to every subscriber; is there one? */
 void slot_describe(const struct slot *, struct cr_msg *);
 void slot_free(struct slot *);
 bool anything_runs(void);

@@ -113,7 +113,7 @@ struct cr_step {
 	X(CLOSE, 39, "f", "close(f) and empty the register") \
 	X(MKPOINT, 40, "fGsO", "-> O_PATH fd of the mount point s under the root directory f, made where missing, never through a symlink out of f " \
 	               "(RESOLVE_IN_ROOT); a: 0 a directory, 1 a regular file, 2 what g is; b: mode of what is made") \
-	X(WRITE, 41, "fSt1", "write(t, len bytes, in one call) to f itself when s is NULL, else to s below f (openat2 O_WRONLY|b, " \
+	X(WRITE, 41, "fSt1", "write(t, len bytes, in one call) to f itself when s is NULL, else to s below f (openat2 O_WRONLY|b, mode c, " \
 	             "RESOLVE_BENEATH|NO_MAGICLINKS|NO_SYMLINKS|NO_XDEV unless a = 1: no O_NOFOLLOW checks but RESOLVE_IN_ROOT)") \
 	X(VERIFY_FS, 42, "f", "fail with EXDEV unless fstatfs(f).f_type == a") \
 	X(VERIFY_DEV, 43, "f", "fail with ENODEV unless f is a character device with rdev b (a = S_IFCHR)") \
@@ -123,7 +123,7 @@ struct cr_step {
 	X(SEND_FD, 46, "f", "send register f to the monitor with kind a; the monitor hands it to the daemon with the reply") \
 	X(BARRIER, 47, "", "tell the monitor \"created\", wait for START") \
 	X(CWD, 48, "s", "chdir(s), made with mkdir -p when missing and a = 1; then fail with ENOENT unless getcwd() starts with '/'") \
-	X(EXEC, 49, "FStvuv", "close all fds over 2 + b at exec (b preserved fds), reset signals, then execve: s NULL: execveat(f, \"\", AT_EMPTY_PATH); " \
+	X(EXEC, 49, "FStvuv", "close all fds over 2 + b at exec (the b registers from c on become 3, 4, ...), then execve: s NULL: execveat(f, \"\", AT_EMPTY_PATH); " \
 	            "s with '/': that file; else searched in PATH of the environment. t: argv, u: environ, NUL-separated, a and len entries") \
 	X(FCHOWN_STDIO, 50, "", "fchown of fds 0, 1, 2 to a (uid), gid left; errors EINVAL, EPERM, EROFS ignored; not /dev/null") \
 	X(WAIT_FD, 51, "f", "read f until EOF (order with the daemon)") \
@@ -157,7 +157,9 @@ enum cr_op {
  *     | SHUTDOWN -> OK, then the monitor exits (it refuses with EBUSY while a container runs, unless flag FORCE: kills them)
  *
  * Requests carry a sequence number chosen by the daemon; the answer carries the same. Answers to different requests may come in any
- * order. A connection that is closed loses nothing but its subscriptions. A monitor whose last connection is gone goes on.
+ * order. A connection that is closed loses nothing but its subscriptions. A monitor whose last connection is gone goes on, unless it holds
+ * nothing. ERR to CREATE, EXEC and START is sent when the child is reaped; each OK to CREATE and EXEC is followed by one EVENT_EXIT in the end.
+ * An exec is gone with its EVENT_EXIT, unless nobody is subscribed: then it stays for LIST and FORGET.
  *
  * The exit record. When a container exits, the monitor drains its pipes, writes the last log line, reads the OOM counter, and
  * writes in exitdir the file "exit" (aside, then renamed): one line, "1 CODE SIGNAL OOM_KILLS UNIX_NANOSECONDS\n"; then sends

@@ -37,11 +37,15 @@ void answer_error(struct ticket *t, struct failure f)
 	*t = (struct ticket){ 0 };
 }
 
-void announce(struct cr_msg *m)
+bool announce(struct cr_msg *m)
 {
+	bool heard = false;
 	for (struct conn *c = srv.conns; c; c = c->next)
-		if (c->subscribed)
+		if (c->subscribed) {
 			send_msg(c, m, NULL, 0);
+			heard |= !c->dead;
+		}
+	return heard;
 }
 
 static void fail(struct request *r, int at, int err) { answer_error(&r->ticket, (struct failure){ -1, at, err }); }
@@ -220,18 +224,17 @@ static void of_slot(struct request *r, struct slot *s)
 
 static void serve(struct request *r)
 {
-	struct slot *s;
+	struct slot *s = slot_find(r->m->id);
 	switch (r->m->type) {
-	case CR_MSG_HELLO: hello(r); break;
-	case CR_MSG_CREATE: case CR_MSG_EXEC: make(r); break;
-	case CR_MSG_LIST: list(r); break;
-	case CR_MSG_SHUTDOWN: shut_down(r); break;
-	default:
-		if ((s = slot_find(r->m->id)))
-			of_slot(r, s);
-		else
-			fail(r, CR_AT_UNKNOWN_ID, ENOENT);
+	case CR_MSG_HELLO: return hello(r);
+	case CR_MSG_CREATE: case CR_MSG_EXEC: return make(r);
+	case CR_MSG_LIST: return list(r);
+	case CR_MSG_SHUTDOWN: return shut_down(r);
 	}
+	if (s)
+		of_slot(r, s);
+	else
+		fail(r, CR_AT_UNKNOWN_ID, ENOENT);
 }
 
 int msg_check(const struct cr_msg *m, size_t size, uint32_t nfds)
