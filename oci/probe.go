@@ -46,9 +46,13 @@ func probeHost(m *cgroup.Manager) (Host, error) {
 	return h, nil
 }
 
-// readCgroupMounts takes over the mounts of the cgroup file systems, the first of each.
+// readCgroupMounts takes over the mounts of the cgroup file systems below /sys/fs/cgroup, the first of each. Elsewhere are those of
+// other containers.
 func (h *Host) readCgroupMounts(all []*mountinfo.Info) {
 	for _, m := range all {
+		if m.Mountpoint != "/sys/fs/cgroup" && !strings.HasPrefix(m.Mountpoint, "/sys/fs/cgroup/") {
+			continue
+		}
 		if m.FSType == "cgroup2" {
 			if h.UnifiedMount == "" {
 				h.UnifiedMount = m.Mountpoint
@@ -57,7 +61,7 @@ func (h *Host) readCgroupMounts(all []*mountinfo.Info) {
 		}
 		controllers := cgroupControllers(m.VFSOptions)
 		known := func(o Hierarchy) bool { return slices.Equal(o.Controllers, controllers) }
-		if m.Root == "/" && len(controllers) > 0 && !slices.ContainsFunc(h.Hierarchies, known) {
+		if len(controllers) > 0 && !slices.ContainsFunc(h.Hierarchies, known) {
 			h.Hierarchies = append(h.Hierarchies, Hierarchy{Path: m.Mountpoint, Controllers: controllers})
 		}
 	}

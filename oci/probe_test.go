@@ -15,6 +15,7 @@ func TestCgroupMountsAreRead(t *testing.T) {
 31 30 0:27 / /sys/fs/cgroup/unified rw,nosuid shared:10 - cgroup2 cgroup2 rw,nsdelegate
 32 30 0:28 / /sys/fs/cgroup/systemd rw shared:11 - cgroup cgroup rw,xattr,name=systemd
 33 30 0:31 / /sys/fs/cgroup/cpu,cpuacct rw shared:15 - cgroup cgroup rw,cpu,cpuacct
+37 30 0:34 / /rootfs/sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset
 34 30 0:32 / /sys/fs/cgroup/memory rw shared:16 - cgroup cgroup rw,memory,release_agent=/x
 35 30 0:32 / /somewhere/else rw shared:16 - cgroup cgroup rw,memory,release_agent=/x
 36 30 0:33 /docker/1 /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids
@@ -33,7 +34,7 @@ func TestCgroupMountsAreRead(t *testing.T) {
 	h.readCgroupMounts(kept)
 	want := []Hierarchy{
 		{"/sys/fs/cgroup/systemd", []string{"name=systemd"}}, {"/sys/fs/cgroup/cpu,cpuacct", []string{"cpu", "cpuacct"}},
-		{"/sys/fs/cgroup/memory", []string{"memory"}},
+		{"/sys/fs/cgroup/memory", []string{"memory"}}, {"/sys/fs/cgroup/pids", []string{"pids"}},
 	}
 	if !reflect.DeepEqual(h.Hierarchies, want) || h.UnifiedMount != "/sys/fs/cgroup/unified" || h.Unified() {
 		t.Errorf("got %+v", h)
