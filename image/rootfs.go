@@ -39,7 +39,7 @@ func (s *Store) MountRootfs(r RootfsRequest) (*os.File, error) {
 	if st == nil {
 		return nil, fmt.Errorf("mount root filesystem: %w: %.256q", ErrNotFound, r.ImageID)
 	}
-	spec := overlay.Spec{Lower: st.lower, Label: r.MountLabel}
+	spec := overlay.Spec{Lower: st.lower, Label: r.MountLabel, Volatile: !s.sync}
 	if !r.ReadOnly {
 		dir, err := writableLayer(r, st.root)
 		if err != nil {

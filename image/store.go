@@ -39,6 +39,10 @@ type Config struct {
 	StallTimeout time.Duration
 	// Linger is how long a pull goes on after its last caller has given up; default 2 minutes.
 	Linger time.Duration
+	// SyncRootfs mounts root filesystems so that a container's fsync reaches the disk. Default is that it does not: a container
+	// never starts again after a reboot, so that nobody would ever read what was synced, and without it the kernel
+	// syncs the whole disk each time that a container ends. Volumes are not concerned. See package overlay.
+	SyncRootfs bool
 	// Log gets what no caller can be told; default slog.Default.
 	Log *slog.Logger
 }
@@ -48,6 +52,7 @@ type Store struct {
 	root    string
 	pinned  []string
 	limits  layer.Limits
+	sync    bool // Config.SyncRootfs
 	linger  time.Duration
 	log     *slog.Logger
 	index   *index
@@ -64,7 +69,7 @@ type Store struct {
 
 // Open recovers the store in c.Root and serves it: half-made layers of a crash are dropped, records are read into memory.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{root: c.Root, pinned: c.Pinned, linger: c.Linger, log: c.Log, index: newIndex(), limits: layer.DefaultLimits()}
+	s := &Store{root: c.Root, pinned: c.Pinned, sync: c.SyncRootfs, linger: c.Linger, log: c.Log, index: newIndex(), limits: layer.DefaultLimits()}
 	if s.log == nil {
 		s.log = slog.Default()
 	}

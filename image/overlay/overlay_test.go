@@ -118,6 +118,28 @@ func TestMountStacksLayersAndWritesToUpper(t *testing.T) {
 	}
 }
 
+func TestVolatileMountCanBeRepeated(t *testing.T) {
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			m := forced(t, way)
+			s := Spec{Lower: layers(t, 2), Dir: writable(t), Volatile: true}
+			f := mounted(t, m, s)
+			write(t, inside(f, "new"), "n")
+			f.Close()
+			for _, s.Volatile = range []bool{true, false} {
+				f := mounted(t, m, s)
+				if got := read(t, inside(f, "new")); got != "n" {
+					t.Errorf("new is %q", got)
+				}
+				f.Close()
+			}
+			if m.plain.Load() != way {
+				t.Error("the mounter gave up the way")
+			}
+		})
+	}
+}
+
 func TestMountWithoutUpperIsReadOnly(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {

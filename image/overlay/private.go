@@ -135,7 +135,7 @@ func (s *Spec) mountAttached(dir *os.File) (*os.File, error) {
 		if strings.Contains(o.value, ",") {
 			o.value = strconv.Quote(o.value) // an SELinux context with several categories
 		}
-		options = append(options, o.key+"="+o.value)
+		options = append(options, strings.TrimSuffix(o.key+"="+o.value, "="))
 	}
 	return s.mountText(strings.Join(options, ","))
 }
