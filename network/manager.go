@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"crisp/network/attachment"
@@ -36,6 +37,7 @@ type Manager struct {
 	// embedded is nil if it is disabled.
 	embedded *bridge.Network
 	busy     *locks
+	closing  sync.Once
 }
 
 // New opens the network's state. Nothing in the kernel is touched but the mount point of the namespaces' pins.
@@ -195,7 +197,12 @@ func (m *Manager) NamespacePath(id string) string { return m.pins.Path(id) }
 func (m *Manager) Namespaces() ([]string, error) { return m.pins.List() }
 
 // Close waits, with a bound, for work in the background. Attached pods stay attached; without any, the bridge goes too.
-func (m *Manager) Close() error {
+func (m *Manager) Close() (err error) {
+	m.closing.Do(func() { err = m.close() })
+	return err
+}
+
+func (m *Manager) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	m.plugins.Close()

@@ -442,6 +442,30 @@ func BenchmarkPodUp(b *testing.B) {
 	}
 }
 
+// BenchmarkEightPodsUp starts eight at once, as after a deployment.
+func BenchmarkEightPodsUp(b *testing.B) {
+	m := open(b, config(b))
+	if err := m.Status(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				p := network.Pod{ID: newID()}
+				var err error
+				if p.NetNS, err = m.NewNamespace(b.Context(), p.ID); err == nil {
+					_, err = m.Attach(b.Context(), p)
+				}
+				if err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
 func median(d []time.Duration) float64 {
 	slices.Sort(d)
 	return float64(d[len(d)/2].Microseconds()) / 1000

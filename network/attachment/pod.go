@@ -19,7 +19,7 @@ type Pod struct {
 	PortMappings []PortMapping
 	// IngressBandwidth and EgressBandwidth are limits in bits a second, 0 for none. CNI only (bandwidth capability).
 	IngressBandwidth, EgressBandwidth uint64
-	// IPs are the wanted addresses, empty for any. CNI plugins get them by their ips capability.
+	// IPs are the wanted addresses, empty for any. CNI only (ips capability).
 	IPs []netip.Addr
 	// CgroupParent is passed to CNI plugins that have the cgroupPath capability.
 	CgroupParent string

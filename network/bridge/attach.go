@@ -45,6 +45,9 @@ func (n *Network) Attach(ctx context.Context, p attachment.Pod) (attachment.Resu
 	if len(ports) > 0 && b.noNAT != nil {
 		return attachment.Result{}, fmt.Errorf("host port %s: %w", ports[0].keys()[0], b.noNAT)
 	}
+	if p.IngressBandwidth+p.EgressBandwidth > 0 || len(p.IPs) > 0 {
+		n.log.Warn("the embedded network has no bandwidth limits and chooses addresses itself", "pod", p.ID)
+	}
 	rec, fresh, err := n.reserve(ctx, p, ports)
 	if err != nil {
 		return attachment.Result{}, err

@@ -16,6 +16,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 
 	"crisp/network/attachment"
+	"crisp/network/netns"
 )
 
 // Options are what Open needs.
@@ -157,6 +158,11 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // newRecord takes the current configuration for the pod.
 func (n *Network) newRecord(p attachment.Pod) (record, error) {
+	ns, err := netns.Open(p.NetNS)
+	if err != nil {
+		return record{}, err
+	}
+	ns.Close()
 	conf, err := n.config()
 	if err != nil {
 		return record{}, err

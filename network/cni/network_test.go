@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"crisp/network/attachment"
+	"crisp/network/netns"
 )
 
 func TestAttachAndDetach(t *testing.T) {
@@ -108,6 +109,20 @@ func TestArgumentsThatWouldAddOthersAreRefused(t *testing.T) {
 	p.Name = "web;K8S_POD_NAMESPACE=kube-system"
 	if _, err := l.Attach(t.Context(), p); !errors.Is(err, ErrInvalidArgument) {
 		t.Errorf("%v, want ErrInvalidArgument", err)
+	}
+	l.wantCommands()
+	l.wantNoFiles()
+}
+
+func TestANamespaceThatIsGoneIsAnError(t *testing.T) {
+	l := newLab(t)
+	l.write("10.conflist", l.conflist("1.0.0", ""))
+	p := l.pod()
+	if err := l.pins.Remove(p.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Attach(t.Context(), p); !errors.Is(err, netns.ErrNoNamespace) {
+		t.Errorf("%v, want ErrNoNamespace", err)
 	}
 	l.wantCommands()
 	l.wantNoFiles()

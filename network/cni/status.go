@@ -89,7 +89,7 @@ func (n *Network) Status() error {
 	if c.conf != conf {
 		return ErrStatusUnknown
 	}
-	if !c.asking && time.Since(c.asked) > statusEvery {
+	if !c.asking && time.Since(c.asked) > statusEvery && n.life.Err() == nil {
 		c.asking, c.asked = true, time.Now()
 		c.done.Go(func() { n.ask(conf) })
 	}
@@ -133,6 +133,8 @@ func atLeast(have, want string) bool {
 
 // Close ends the plugins that are being asked.
 func (n *Network) Close() {
+	n.current.mu.Lock()
 	n.end()
+	n.current.mu.Unlock()
 	n.current.done.Wait()
 }

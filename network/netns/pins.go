@@ -19,7 +19,7 @@ type Pins struct {
 
 // OpenPins makes the directory, and a private mount point of it. Pins of an earlier daemon are still there.
 func OpenPins(dir string) (*Pins, error) {
-	if err := os.MkdirAll(dir, 0o711); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	if err := makePrivate(dir); err != nil {
