@@ -41,10 +41,7 @@ func sealed(text []byte) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("memfd of crisp-conmon: %w", err)
 	}
-	f, err := highFile(fd, "crisp-conmon")
-	if err != nil {
-		return nil, err
-	}
+	f := os.NewFile(uintptr(fd), "crisp-conmon")
 	if _, err := f.Write(text); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("memfd of crisp-conmon: %w", err)
@@ -55,14 +52,4 @@ func sealed(text []byte) (*os.File, error) {
 		return nil, fmt.Errorf("seal crisp-conmon: %w", err)
 	}
 	return f, nil
-}
-
-// highFile moves fd out of the way of the descriptors that a new process gets: it is executed as /proc/self/fd/N there.
-func highFile(fd int, name string) (*os.File, error) {
-	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 64)
-	unix.Close(fd)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return os.NewFile(uintptr(high), name), nil
 }

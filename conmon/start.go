@@ -56,10 +56,11 @@ func spawn(c StartConfig, listener *os.File) (*os.Process, error) {
 	if stderr == nil {
 		stderr = null
 	}
-	return os.StartProcess(fmt.Sprintf("/proc/self/fd/%d", program.Fd()), []string{"crisp-conmon"}, &os.ProcAttr{
+	// The program is one of the child's files: between fork and exec Go moves descriptors about, and may put one over any other's number.
+	return os.StartProcess("/proc/self/fd/4", []string{"crisp-conmon"}, &os.ProcAttr{
 		Dir:   cmp.Or(c.Dir, "/"),
 		Env:   []string{},
-		Files: []*os.File{null, null, stderr, listener},
+		Files: []*os.File{null, null, stderr, listener, program}, // it closes all after its listener
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
 }

@@ -85,7 +85,7 @@ func newUserNamespace(q *IDMap) (*os.File, error) {
 		return nil, err
 	}
 	cmd := exec.Cmd{
-		Path: fmt.Sprintf("/proc/self/fd/%d", program.Fd()), Args: []string{"pause"},
+		Path: "/proc/self/fd/3", Args: []string{"pause"}, ExtraFiles: []*os.File{program},
 		SysProcAttr: &syscall.SysProcAttr{
 			Cloneflags: syscall.CLONE_NEWUSER, UidMappings: sysMappings(q.UIDs), GidMappings: sysMappings(q.GIDs),
 			GidMappingsEnableSetgroups: true, Setsid: true,
