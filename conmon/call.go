@@ -347,7 +347,7 @@ func (r *reply) err() error {
 	case r.Op == atState:
 		return fmt.Errorf("%w: %w", ErrState, errno)
 	}
-	return &StepError{Index: -1, Errno: errno, At: at(r.Op)}
+	return &StepError{Index: -1, Errno: errno, At: at(r.Op), Signal: unix.Signal(r.Sig)}
 }
 
 // at names the place of a failure without a step.

@@ -362,6 +362,51 @@ func TestCancelledCreateLeavesNothing(t *testing.T) {
 	_ = w
 }
 
+func TestDeathDuringThePlanIsTold(t *testing.T) {
+	m := startMonitor(t)
+	r, _ := pipe(t)
+	p := plan.New()
+	hang := plan.Make(plan.OpWaitFd, "wait for ever")
+	hang.FD = p.File()
+	p.Add(hang)
+	p.Add(plan.Make(plan.OpBarrier, "created"))
+	p.Add(execStep("/bin/true", "true"))
+	done := make(chan error)
+	id := newID()
+	go func() {
+		_, err := m.Create(m.ctx, CreateRequest{ID: id, Plan: p, Files: []*os.File{r}})
+		done <- err
+	}()
+	m.eventually("it can be killed", func() bool { return m.Signal(m.ctx, id, unix.SIGKILL) == nil })
+	var s *StepError
+	if err := <-done; !errors.As(err, &s) || s.Signal != unix.SIGKILL || err.Error() != "child died: SIGKILL" {
+		t.Errorf("create: %v", err)
+	}
+	m.wantEmpty()
+}
+
+func TestLargeEnvironment(t *testing.T) {
+	m := startMonitor(t)
+	p := script("env | wc -c", true)
+	e := &p.Steps[len(p.Steps)-1]
+	total := 0
+	for i := range 100 {
+		v := fmt.Sprintf("VAR%d=%s", i, strings.Repeat("v", 12000))
+		e.Env = append(e.Env, v)
+	}
+	for _, v := range e.Env {
+		total += len(v) + 1
+	}
+	c, err := m.tryCreate(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.run()
+	if got := c.records(); len(got) != 1 || got[0] != fmt.Sprintf("stdout F %d", total+len("PWD=/\n")) {
+		t.Errorf("output %q, want %d", got, total)
+	}
+}
+
 func TestOOMKillsAreCounted(t *testing.T) {
 	m := startMonitor(t)
 	path := filepath.Join(t.TempDir(), "memory.events")

@@ -38,12 +38,18 @@ type StepError struct {
 	Index int        // of the failing step; -1: no step failed, At says where it went wrong
 	Op    plan.Op    // of the failing step
 	Note  string     // the words of the plan for that step, "" when the plan is not at hand
-	Errno unix.Errno // 0 with At "child died"
-	At    string     // without a step: "plan", "clone", "join", …
+	Errno unix.Errno // ESRCH when the child died
+	At    string     // without a step: "plan", "clone", "join namespaces", …
+
+	// Signal is what killed the child when At is "child died": SIGKILL as a rule from the OOM killer, SIGSYS from a seccomp filter.
+	Signal unix.Signal
 }
 
 // Error returns "<note>: <op>: <errno>".
 func (e *StepError) Error() string {
+	if e.Signal != 0 {
+		return fmt.Sprintf("%s: %s", e.At, unix.SignalName(e.Signal))
+	}
 	if e.Index < 0 {
 		return fmt.Sprintf("%s: %s", e.At, e.Errno)
 	}

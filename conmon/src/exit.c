@@ -58,7 +58,7 @@ static bool sync_read(struct slot *s)
 	if (nfds > 0)
 		keep_fd(s, &m, fds[0]);
 	if (m.kind == SYNC_FAIL)
-		s->fail = (struct failure){ m.step, m.op, m.err ? m.err : EIO };
+		s->fail = (struct failure){ m.step, m.op, m.err ? m.err : EIO, 0 };
 	s->final |= m.kind == SYNC_FINAL;
 	if (m.kind == SYNC_BARRIER && s->state == CR_STATE_CREATING && !s->exec) {
 		s->state = CR_STATE_CREATED;
@@ -131,7 +131,7 @@ static void slot_exited(struct slot *s, const siginfo_t *si)
 	s->ended = now_realtime();
 	s->oom_kills = read_oom_kills(s->oom);
 	if (s->owed.type) /* CREATE, EXEC or START */
-		answer_error(&s->owed, s->fail.err ? s->fail : (struct failure){ -1, CR_AT_CHILD_DIED, ESRCH });
+		answer_error(&s->owed, s->fail.err ? s->fail : (struct failure){ -1, CR_AT_CHILD_DIED, ESRCH, s->sig });
 	if (s->state == CR_STATE_CREATING) {
 		slot_free(s);
 		return;
@@ -152,9 +152,11 @@ static void slot_exited(struct slot *s, const siginfo_t *si)
 
 void reap(void)
 {
-	for (;;) {
+	for (int n = 0;; n++) {
 		siginfo_t si = { 0 };
 		struct slot *s = srv.slots;
+		if (n == 64) /* somebody forks like mad: others have their turn first */
+			return (void)kill(getpid(), SIGCHLD);
 		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG) < 0 || si.si_pid == 0)
 			return;
 		while (s && (s->pid != si.si_pid || s->state == CR_STATE_EXITED))

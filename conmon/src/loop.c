@@ -83,10 +83,7 @@ void *cell_take(void)
 		used = true;
 	}
 	union cell *c = cells;
-	if (!c)
-		return NULL;
-	cells = c->next;
-	return memset(c, 0, sizeof *c);
+	return c ? cells = c->next, memset(c, 0, sizeof *c) : NULL;
 }
 
 void cell_give(void *p)

@@ -126,7 +126,7 @@ struct ticket { /* an answer that is owed */
 	struct conn *conn; /* NULL: nobody waits any more */
 	uint32_t seq, type;
 };
-struct failure { int32_t step, op, err; };
+struct failure { int32_t step, op, err, sig; };
 struct slot {
 	struct slot *next;
 	char id[sizeof(((struct cr_msg *)0)->id)];

@@ -174,7 +174,7 @@ struct cr_msg {
 	int32_t step;      /* index of the failing step; -1: the failure was the monitor's own, `op` says where (CR_AT_*) */
 	int32_t op;
 	int32_t code;      /* exit code; signal number in SIGNAL */
-	int32_t sig;       /* the signal that ended it, 0: none */
+	int32_t sig;       /* the signal that ended it, 0: none; also of ERR with CR_AT_CHILD_DIED */
 	uint32_t oom;      /* how often the OOM killer struck in the container's cgroup */
 	uint32_t nfds;     /* fds with this message */
 	uint16_t rows, cols;

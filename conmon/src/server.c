@@ -32,7 +32,7 @@ void answer(struct ticket *t, struct cr_msg *m, const int *fds, int nfds)
 
 void answer_error(struct ticket *t, struct failure f)
 {
-	struct cr_msg m = { .type = CR_MSG_ERR, .seq = t->seq, .step = f.step, .op = f.op, .err = f.err };
+	struct cr_msg m = { .type = CR_MSG_ERR, .seq = t->seq, .step = f.step, .op = f.op, .err = f.err, .sig = f.sig };
 	send_msg(t->conn, &m, NULL, 0);
 	*t = (struct ticket){ 0 };
 }
@@ -48,7 +48,7 @@ bool announce(struct cr_msg *m)
 	return heard;
 }
 
-static void fail(struct request *r, int at, int err) { answer_error(&r->ticket, (struct failure){ -1, at, err }); }
+static void fail(struct request *r, int at, int err) { answer_error(&r->ticket, (struct failure){ -1, at, err, 0 }); }
 
 static void ok(struct request *r) { answer(&r->ticket, &(struct cr_msg){ 0 }, NULL, 0); }
 
@@ -125,7 +125,7 @@ static void make(struct request *r) /* CREATE and EXEC */
 	const bool exec = r->m->type == CR_MSG_EXEC;
 	struct plan plan;
 	struct child c = { .plan = &plan, .stdio = { -1, -1, -1 } };
-	struct failure f = { -1, CR_AT_MEMORY, 0 };
+	struct failure f = { -1, CR_AT_MEMORY, 0, 0 };
 	int at = 1, made[3] = { -1, -1, -1 };
 	if (slot_find(r->m->id))
 		return fail(r, CR_AT_STATE, EEXIST);
@@ -150,7 +150,7 @@ static void make(struct request *r) /* CREATE and EXEC */
 	}
 	c.files = r->fds + at;
 	if (!f.err && ((uint32_t)(r->nfds - at) != plan.head->nfds || plan.pty != s->tty))
-		f = (struct failure){ -1, CR_AT_PLAN, EINVAL };
+		f = (struct failure){ -1, CR_AT_PLAN, EINVAL, 0 };
 	if (!f.err && spawn(s, &c, &f) == 0)
 		f.err = 0;
 	for (int i = 0; i < 3; i++)

@@ -55,7 +55,7 @@ static pid_t clone_by_intermediate(const struct child *c, int sync, int *pidfd, 
 	struct k_clone_args a = { .flags = K_CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD };
 	struct timeval patience = { .tv_sec = 10 };
 	struct sync_msg m = { 0 };
-	*f = (struct failure){ -1, CR_AT_JOIN, 0 };
+	*f = (struct failure){ -1, CR_AT_JOIN, 0, 0 };
 	pid_t pid = (pid_t)syscall(SYS_clone3, &a, sizeof a);
 	if (pid == 0)
 		intermediate(c);
@@ -85,7 +85,7 @@ static pid_t clone_by_intermediate(const struct child *c, int sync, int *pidfd, 
 static pid_t clone_directly(const struct child *c, int *pidfd, struct failure *f)
 {
 	const struct cr_plan *h = c->plan->head;
-	*f = (struct failure){ -1, CR_AT_JOIN, 0 };
+	*f = (struct failure){ -1, CR_AT_JOIN, 0, 0 };
 	if (h->join_pid >= 0) {
 		if (srv.pidns < 0)
 			srv.pidns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
@@ -96,7 +96,7 @@ static pid_t clone_directly(const struct child *c, int *pidfd, struct failure *f
 	}
 	pid_t pid = clone_child(c, pidfd, SIGCHLD, 0);
 	if (pid < 0)
-		*f = (struct failure){ -1, CR_AT_CLONE, errno };
+		*f = (struct failure){ -1, CR_AT_CLONE, errno, 0 };
 	if (h->join_pid >= 0 && setns(srv.pidns, K_CLONE_NEWPID) < 0)
 		_exit(71); /* the next child would be born in a foreign namespace */
 	return pid;
@@ -142,7 +142,7 @@ int spawn(struct slot *s, struct child *c, struct failure *f)
 	struct stat st;
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
-		*f = (struct failure){ -1, CR_AT_CLONE, errno };
+		*f = (struct failure){ -1, CR_AT_CLONE, errno, 0 };
 		return -1;
 	}
 	bool foreign = h->join_user >= 0 || (h->clone_flags & K_CLONE_NEWUSER);
@@ -163,7 +163,7 @@ int spawn(struct slot *s, struct child *c, struct failure *f)
 		char path[64];
 		if (c->adj != srv.oom_adj)
 			write_oom_adj(proc_path(path, s->pid, "oom_score_adj"), c->adj);
-		*f = (struct failure){ -1, CR_AT_IDMAP, write_maps(s->pid, c->plan) };
+		*f = (struct failure){ -1, CR_AT_IDMAP, write_maps(s->pid, c->plan), 0 };
 		if (f->err || write(pair[0], "", 1) != 1) {
 			kill(s->pid, SIGKILL); /* reaped by the loop */
 			close(pair[0]);
