@@ -117,7 +117,7 @@ func describe(t testing.TB, root string) []string {
 // FuzzStackIsWhatSerialUnpackingGives compares random stacks of layers, each unpacked alone, with the oracle.
 func FuzzStackIsWhatSerialUnpackingGives(f *testing.F) {
 	tartest.NeedRoot(f)
-	for seed := range uint64(150) {
+	for seed := range uint64(60) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {

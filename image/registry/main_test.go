@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"os"
+	"testing"
+
+	"crisp/image/internal/leaktest"
+)
+
+func TestMain(m *testing.M) { os.Exit(leaktest.Main(m)) }
