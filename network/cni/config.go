@@ -112,7 +112,9 @@ func readList(file string) (*libcni.NetworkConfigList, error) {
 // parseSingle reads the configuration of one plugin and makes a list of it. A list in a .conf or .json file is taken for what it is.
 func parseSingle(data []byte) (*libcni.NetworkConfigList, error) {
 	var probe struct {
-		Plugins json.RawMessage `json:"plugins"`
+		CNIVersion string          `json:"cniVersion"`
+		Name       string          `json:"name"`
+		Plugins    json.RawMessage `json:"plugins"`
 	}
 	if err := json.Unmarshal(data, &probe); err != nil {
 		return nil, err
@@ -120,15 +122,16 @@ func parseSingle(data []byte) (*libcni.NetworkConfigList, error) {
 	if probe.Plugins != nil {
 		return parseList(data)
 	}
-	single, err := libcni.NetworkPluginConfFromBytes(data)
+	if probe.Name == "" {
+		return nil, errors.New("no name")
+	}
+	list, err := json.Marshal(map[string]any{
+		"cniVersion": probe.CNIVersion, "name": probe.Name, "loadOnlyInlinedPlugins": true, "plugins": []json.RawMessage{data},
+	})
 	if err != nil {
 		return nil, err
 	}
-	list, err := libcni.ConfListFromConf(single)
-	if err != nil {
-		return nil, err
-	}
-	return list, checkList(list)
+	return parseList(list)
 }
 
 // parseList reads a list with all plugins inline, which is the form of records too.
