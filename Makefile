@@ -48,7 +48,7 @@ bench: build ## measure a scratch crisp, print tables (root)
 
 install: build ## install into DESTDIR/PREFIX
 	install -D -m 0755 bin/crisp $(DESTDIR)$(PREFIX)/bin/crisp
-	install -D -m 0644 contrib/crisp.service $(DESTDIR)$(PREFIX)/lib/systemd/system/crisp.service
+	install -D -m 0644 contrib/systemd/crisp.service $(DESTDIR)$(PREFIX)/lib/systemd/system/crisp.service
 
 clean: ## remove what was built
 	rm -rf bin test/.cache
