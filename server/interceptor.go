@@ -90,7 +90,9 @@ func (i interceptor) record(ctx context.Context, c call) {
 	}
 	attrs := append(make([]slog.Attr, 0, 8), slog.String("method", c.method))
 	attrs = append(attrs, subject(c.req)...)
-	attrs = append(attrs, outcome(c.resp)...)
+	if c.err == nil {
+		attrs = append(attrs, outcome(c.resp)...)
+	}
 	attrs = append(attrs, slog.Duration("took", time.Since(c.start).Round(time.Microsecond)))
 	if c.err != nil {
 		s := status.Convert(c.err)

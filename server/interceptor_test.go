@@ -98,6 +98,9 @@ func TestErrorsAreWarningsWithTheirCode(t *testing.T) {
 		!strings.HasPrefix(lines[0]["error"].(string), "attach p1: ") {
 		t.Errorf("%v", lines)
 	}
+	if id, ok := lines[0]["pod"]; ok {
+		t.Errorf("a pod %q that was not made", id)
+	}
 }
 
 func TestGoneIsNoWarning(t *testing.T) {
