@@ -130,9 +130,8 @@ func drainFile(copied <-chan struct{}, files ...*os.File) {
 	<-copied
 }
 
-// pollable returns f as a file whose reads end with Close or a deadline. f is closed.
+// pollable returns a second file of f whose reads end with Close or a deadline.
 func pollable(f *os.File) (*os.File, error) {
-	defer f.Close()
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		return nil, fmt.Errorf("duplicate terminal: %w", err)
