@@ -111,7 +111,7 @@ func (a *applier) entry(h *tar.Header, r io.Reader) error {
 	switch h.Typeflag {
 	case tar.TypeDir:
 		return a.directory(dir, base, h)
-	case tar.TypeReg, tar.TypeRegA, tar.TypeCont, tar.TypeGNUSparse: //nolint:staticcheck // old archives have TypeRegA
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse: // the reader has made TypeReg of V7's TypeRegA
 		return a.file(dir, base, h, r)
 	case tar.TypeLink:
 		return a.hardlink(dir, base, h)

@@ -249,29 +249,33 @@ func (a *applier) hardlink(dir, base string, h *tar.Header) error {
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return a.linkBelow(dir, base, target)
-	case err != nil:
-		return fmt.Errorf("hard link to %q: %w", shorten(target), err)
-	case isWhiteout(&st) && a.below[target] != "":
+	case err == nil && isWhiteout(&st) && a.below[target] != "":
 		return a.linkBelow(dir, base, a.below[target])
-	case isWhiteout(&st) || st.Mode&unix.S_IFMT == unix.S_IFDIR:
-		return fmt.Errorf("%w: hard link to %q, which is a directory or removed", ErrFormat, shorten(target))
+	case err == nil && (isWhiteout(&st) || st.Mode&unix.S_IFMT == unix.S_IFDIR):
+		err = fmt.Errorf("%w: it is a directory or removed", ErrFormat)
+	case err == nil:
+		err = a.linkHere(dir, base, func(parent int) error { return unix.Linkat(tparent, tbase, parent, base, 0) }, &st)
 	}
-	parent, err := a.tree.dir(dir)
-	if err != nil {
-		return err
-	}
-	if same(parent, base, &st) {
-		return nil
-	}
-	err = a.create(parent, base, func() error { return unix.Linkat(tparent, tbase, parent, base, 0) })
 	if err != nil {
 		return fmt.Errorf("hard link to %q: %w", shorten(target), err)
 	}
-	a.sum.Inodes-- // a link is no inode
 	return nil
 }
 
-// same says whether the entry at name is already the file st: a link to itself must not remove it.
+// linkHere makes a link to the file st, unless the entry is that file already: a link to itself must not remove it.
+func (a *applier) linkHere(dir, base string, link func(parent int) error, st *unix.Stat_t) error {
+	parent, err := a.tree.dir(dir)
+	if err != nil || same(parent, base, st) {
+		return err
+	}
+	err = a.create(parent, base, func() error { return link(parent) })
+	if err == nil {
+		a.sum.Inodes-- // a link is no inode
+	}
+	return err
+}
+
+// same says whether the entry at name is the file st.
 func same(parent int, name string, st *unix.Stat_t) bool {
 	var have unix.Stat_t
 	return unix.Fstatat(parent, name, &have, unix.AT_SYMLINK_NOFOLLOW) == nil && have.Ino == st.Ino && have.Dev == st.Dev

@@ -40,7 +40,6 @@ type session struct {
 	mu      sync.Mutex
 	header  string
 	expires time.Time // zero: never
-	used    time.Time
 }
 
 // sessions is the cache of all of them.

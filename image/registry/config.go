@@ -86,40 +86,22 @@ func (l *loaded) fresh() bool {
 // load reads DIR/domain/hosts.toml, or DIR/_default/hosts.toml, or does without.
 func (c *Client) load(domain string) (*loaded, error) {
 	l := &loaded{}
-	var text []byte
-	var dir string
-	for _, name := range []string{domain, "_default"} {
-		if c.dir == "" || !filepath.IsLocal(name) {
-			continue
-		}
-		dir = filepath.Join(c.dir, name)
-		file := filepath.Join(dir, "hosts.toml")
-		st := stampOf(file)
-		l.stamps = append(l.stamps, st)
-		if st.size > maxHostsFile {
-			return nil, fmt.Errorf("%s: larger than %d bytes", file, maxHostsFile)
-		}
-		b, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		text = b
-		break
+	file, text, err := l.read(c.dir, domain)
+	if err != nil {
+		return nil, err
 	}
 	configs, warnings, err := parseHosts(text, domain)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, "hosts.toml"), err)
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	for _, w := range warnings {
-		c.log.Warn("registry configuration", "file", filepath.Join(dir, "hosts.toml"), "warning", w)
+		c.log.Warn("registry configuration", "file", file, "warning", w)
 	}
+	dir := filepath.Dir(file)
 	for _, hc := range configs {
 		h, err := c.newHost(hc, dir, domain)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, "hosts.toml"), err)
+			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		for _, f := range hc.files(dir) {
 			l.stamps = append(l.stamps, stampOf(f))
@@ -127,6 +109,26 @@ func (c *Client) load(domain string) (*loaded, error) {
 		l.hosts = append(l.hosts, h)
 	}
 	return l, nil
+}
+
+// read finds the file for a registry and returns its text; none if there is no file. It notes what it has looked for.
+func (l *loaded) read(base, domain string) (file string, text []byte, err error) {
+	for _, name := range []string{domain, "_default"} {
+		if base == "" || !filepath.IsLocal(name) {
+			continue
+		}
+		file = filepath.Join(base, name, "hosts.toml")
+		st := stampOf(file)
+		l.stamps = append(l.stamps, st)
+		if st.size > maxHostsFile {
+			return file, nil, fmt.Errorf("%s: larger than %d bytes", file, maxHostsFile)
+		}
+		text, err = os.ReadFile(file)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return file, text, err
+		}
+	}
+	return file, nil, nil
 }
 
 // files are the certificates and keys that the host needs.
