@@ -442,3 +442,25 @@ func mustRead(t testing.TB, r *os.File, want string) {
 		t.Fatalf("read %q, want %q", b, want)
 	}
 }
+
+func TestOOMScoreIsTheDaemonsOrThePlans(t *testing.T) {
+	m := startMonitor(t)
+	own, err := os.ReadFile("/proc/self/oom_score_adj")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := m.create("cat /proc/self/oom_score_adj") // the monitor may have lowered its own
+	c.run()
+	p := script("cat /proc/self/oom_score_adj", true)
+	adj := 654
+	p.OOMAdj = &adj
+	d, err := m.tryCreate(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.run()
+	got := append(c.records(), d.records()...)
+	if want := "stdout F " + strings.TrimSpace(string(own)); len(got) != 2 || got[0] != want || got[1] != "stdout F 654" {
+		t.Errorf("scores %q, want %q and 654", got, want)
+	}
+}
