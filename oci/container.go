@@ -31,7 +31,7 @@ type Container struct {
 	cgroupPath string
 	kept       *specs.Spec // what execs need
 
-	pidfd sync.RWMutex // guards the use of Pidfd against Delete, which closes it
+	pidfd sync.RWMutex // guards the use of Pidfd against Close
 }
 
 // options are the options for all plans of the container.
@@ -117,12 +117,17 @@ func (c *Container) Delete(ctx context.Context) error {
 			return err
 		}
 	}
+	c.Close()
+	return nil
+}
+
+// Close closes the Pidfd and leaves the process as it is. Closing twice is no error.
+func (c *Container) Close() {
 	c.pidfd.Lock()
 	defer c.pidfd.Unlock()
 	if c.Pidfd != nil {
 		_ = c.Pidfd.Close() // os.ErrClosed the second time
 	}
-	return nil
 }
 
 // removeCgroup removes the cgroup, at first as if it were empty, which it nearly always is.

@@ -104,8 +104,8 @@ func (c *container) disconnect() {
 }
 
 func closeHandle(oc *oci.Container) {
-	if oc != nil && oc.Pidfd != nil {
-		oc.Pidfd.Close()
+	if oc != nil {
+		oc.Close()
 	}
 }
 
