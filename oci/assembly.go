@@ -152,9 +152,16 @@ func (a *assembly) clonePath(path string, flags uint64) plan.Reg {
 	return out
 }
 
-// setattr changes the flags of a mount, or with AT_RECURSIVE in flags of all below it too.
-func (a *assembly) setattr(r plan.Reg, flags uint64, attr Attributes) {
-	a.step(plan.OpMountSetattr, flags, attr.Set, attr.Clear, attr.Propagation).FD = r
+// setattr changes the attributes of a mount.
+func (a *assembly) setattr(r plan.Reg, c Attributes) {
+	a.step(plan.OpMountSetattr, c.flags(), c.Set, c.Clear, c.Propagation).FD = r
+}
+
+// setattrs makes several changes, one after the other.
+func (a *assembly) setattrs(r plan.Reg, all []Attributes) {
+	for _, c := range all {
+		a.setattr(r, c)
+	}
 }
 
 // attach moves a detached mount onto the place that target stands on.

@@ -34,8 +34,7 @@ func (h Hierarchy) name() string { return path.Base(h.Path) }
 func (a *assembly) requestHierarchies(m *mount) {
 	for _, h := range a.opts.Host.Hierarchies {
 		r := a.file(FileRequest{
-			Kind: FileTree, Path: path.Join(h.Path, a.opts.CgroupPath), Attributes: []Attributes{m.options.flags.attributes(false)},
-			Note: "open the cgroup of " + h.name(),
+			Kind: FileTree, Path: path.Join(h.Path, a.opts.CgroupPath), Attributes: m.options.attributes(), Note: "open the cgroup of " + h.name(),
 		})
 		m.parts = append(m.parts, part{h, r})
 	}
@@ -57,8 +56,8 @@ func (a *assembly) mountHierarchies(m *mount) {
 	a.close(target)
 	for _, p := range m.parts {
 		a.about("mount %s/%s", m.destination, p.hierarchy.name())
-		if !a.userns && !m.options.flags.none() {
-			a.setattr(p.tree, 0, m.options.flags.attributes(false))
+		if !a.userns {
+			a.setattrs(p.tree, m.options.attributes())
 		}
 		target := a.point(top, p.hierarchy.name(), pointDirectory, plan.NoReg)
 		a.attach(p.tree, target)
@@ -68,7 +67,7 @@ func (a *assembly) mountHierarchies(m *mount) {
 	}
 	a.about("mount %s", m.destination)
 	if readOnly != 0 {
-		a.setattr(top, 0, Attributes{Set: readOnly})
+		a.setattr(top, Attributes{Set: readOnly})
 	}
 	a.close(top)
 }

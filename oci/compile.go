@@ -61,10 +61,10 @@ func (c *Compiled) String() string {
 //	hostname       after namespaces
 //	sysctls        after namespaces; before the first mount, by an own procfs that no mount of the container can cover: neither the
 //	               image nor a volume decides where a value goes (CVE-2019-16884, CVE-2025-52881)
-//	sources        before /: a copy of a shared mount must stay in the host's peer group for mounts to propagate to the host; and
-//	               before the root file system, so that no path of the host is ever looked up with the image in the way
+//	sources        before isolate: the copy of a shared mount must be a peer of the host's for mounts to propagate there, if that is
+//	               asked for; otherwise it becomes a slave before anything is mounted below it
 //	isolate        after sources; before the first mount, which would show up on the host otherwise
-//	attachRoot     after isolate
+//	attachRoot     after isolate; then cut off from where it came from, before the first mount in it
 //	mountAll       in the order of the spec; each target is opened inside the root and used by its file descriptor (CVE-2021-30465,
 //	               CVE-2024-45310)
 //	devices        after mountAll, on the container's own /dev (CVE-2026-41579: never through a symlink of the image)
@@ -155,7 +155,7 @@ func (a *assembly) requestFiles() {
 	case a.userns:
 		a.root = a.file(FileRequest{
 			Kind: FileTree, Path: a.hostPath(a.spec.Root.Path), Recursive: true,
-			Attributes: []Attributes{a.rootfsIsolation()}, Note: "open the root file system",
+			Note: "open the root file system",
 		})
 	}
 	if a.opts.ExecFile {

@@ -225,3 +225,20 @@ func TestSeccompWithoutNoNewPrivsComesBeforeTheCapabilitiesGo(t *testing.T) {
 	}
 	t.Error("no SECCOMP step")
 }
+
+// TestBindMountsAreNoPeersOfTheHosts checks every combination of options that does not ask for it.
+func TestBindMountsAreNoPeersOfTheHosts(t *testing.T) {
+	for options, peer := range map[string]bool{
+		"bind": false, "rbind": false, "rbind,ro": false, "rbind,private": false, "rbind,rprivate": false, "rbind,slave": false,
+		"rbind,rslave": false, "rbind,unbindable": false, "rbind,rshared": true, "bind,shared": true,
+	} {
+		o := parseMountOptions(strings.Split(options, ","))
+		isolated := false
+		for _, at := range o.attributes() {
+			isolated = isolated || at.Propagation != 0 && at.Propagation != unix.MS_SHARED && at.Recursive
+		}
+		if isolated == peer {
+			t.Errorf("%s: %v", options, o.attributes())
+		}
+	}
+}

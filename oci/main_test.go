@@ -10,7 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,8 +24,21 @@ import (
 // testCgroup is above the cgroups of all containers of a run of these tests.
 var testCgroup = fmt.Sprintf("/crisp-oci-test-%d", os.Getpid())
 
-// TestMain fails when the tests leave processes, mounts, cgroups, descriptors or goroutines behind.
+// sharedMounts says to a test program that it is in the mount namespace that TestMain wants.
+const sharedMounts = "CRISP_TEST_SHARED_MOUNTS=1"
+
+// TestMain fails when the tests leave processes, mounts, cgroups, descriptors or goroutines behind. As root it runs them in a mount
+// namespace in which all mounts are shared, as systemd makes them: there a mount that is not isolated shows up.
 func TestMain(m *testing.M) {
+	if os.Geteuid() == 0 && !slices.Contains(os.Environ(), sharedMounts) {
+		os.Exit(again())
+	}
+	if os.Geteuid() == 0 {
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
+			fmt.Fprintln(os.Stderr, "make mounts shared:", err)
+			os.Exit(1)
+		}
+	}
 	_, _ = conmon.Binary() // made once, stays open
 	before := count()
 	code := m.Run()
@@ -35,6 +50,20 @@ func TestMain(m *testing.M) {
 	}
 	removeTestCgroup()
 	os.Exit(code)
+}
+
+// again runs this program in a new mount namespace.
+func again() int {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), sharedMounts)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread() // Pdeathsig is about the thread
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	return cmd.ProcessState.ExitCode()
 }
 
 // leftovers are what a run must not leave behind.

@@ -4,6 +4,7 @@ package oci
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -137,8 +138,15 @@ func (o *mountOptions) propagate(s string) bool {
 }
 
 // attributes is everything that mount_setattr has to do on a bind mount, in order: the mount's own flags win over the tree's.
+//
+// A copy of a shared mount is its peer, so that whatever is mounted below it in the container would show up on the host. Unless
+// that is asked for, the copy becomes a slave, as a bind mount of runc's is by its parent.
 func (o *mountOptions) attributes() []Attributes {
 	var all []Attributes
+	settled := func(p Attributes) bool { return p.Recursive || p.Propagation == unix.MS_SHARED }
+	if !slices.ContainsFunc(o.propagation, settled) {
+		all = append(all, Attributes{Propagation: unix.MS_SLAVE, Recursive: true})
+	}
 	if !o.tree.none() {
 		all = append(all, o.tree.attributes(true))
 	}

@@ -223,9 +223,7 @@ func (a *assembly) mountAll() {
 
 func (a *assembly) bind(m *mount) {
 	if !m.prepared {
-		for _, at := range m.options.attributes() {
-			a.setattr(m.tree, at.flags(), at)
-		}
+		a.setattrs(m.tree, m.options.attributes())
 	}
 	target := a.point(a.root, m.destination, pointLike, m.tree)
 	a.attach(m.tree, target)
@@ -247,18 +245,19 @@ func (a *assembly) keep(m *mount, r plan.Reg) {
 
 func (a *assembly) remount(m *mount) {
 	target := a.openat(a.root, m.destination, opath, inRoot|noMagicLinks)
-	for _, at := range m.options.attributes() {
-		a.setattr(target, at.flags(), at)
+	for _, c := range []Attributes{m.options.tree.attributes(true), m.options.flags.attributes(false)} {
+		if c.Set != 0 || c.Clear != 0 {
+			a.setattr(target, c)
+		}
 	}
+	a.setattrs(target, m.options.propagation)
 	a.close(target)
 }
 
 // mountNew makes a new file system and attaches it.
 func (a *assembly) mountNew(m *mount) {
 	r := a.newFilesystem(m.fstype, m.source, m.options.data, m.options.flags.set|m.options.tree.set)
-	for _, at := range m.options.propagation {
-		a.setattr(r, at.flags(), at)
-	}
+	a.setattrs(r, m.options.propagation)
 	target := a.mountPoint(m)
 	a.attach(r, target)
 	a.close(target)

@@ -206,3 +206,46 @@ func TestManyMounts(t *testing.T) {
 	}
 	equal(t, "content of the last", b.create(s).facts().Paths["/many/199"].Content, "file ")
 }
+
+// TestMountsDoNotShowUpOnTheHost: a copy of a shared mount is its peer, unless something is done about it.
+func TestMountsDoNotShowUpOnTheHost(t *testing.T) {
+	b := newBench(t)
+	before, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(before), " shared:") {
+		t.Fatal("the tests want shared mounts")
+	}
+	for _, userns := range []bool{false, true} {
+		s := b.spec("wait")
+		v := b.volume()
+		for _, d := range []string{"below", "below2"} {
+			if err := os.Mkdir(filepath.Join(v, d), 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Mounts = append(s.Mounts, bindMount(v, "/v"), bindMount(v, "/v/below"),
+			specs.Mount{Destination: "/v/below2", Type: "tmpfs"}, bindMount("/sys/kernel", "/k"), bindMount(v, "/p", "private"))
+		s.Linux.MaskedPaths = append(s.Linux.MaskedPaths, "/v/file")
+		s.Linux.ReadonlyPaths = append(s.Linux.ReadonlyPaths, "/v/below")
+		if userns {
+			b.inUserNamespace(s)
+			s.Linux.Namespaces = without(s, specs.NetworkNamespace, specs.PIDNamespace)
+		}
+		tree, err := unix.OpenTree(unix.AT_FDCWD, s.Root.Path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rootfs := os.NewFile(uintptr(tree), "rootfs")
+		b.create(s)
+		s.Linux.CgroupsPath += "-given"
+		b.create(s, func(q *CreateRequest) { q.Rootfs = rootfs })
+		rootfs.Close()
+		after, err := os.ReadFile("/proc/self/mountinfo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "mounts of the host", string(after), string(before))
+	}
+}

@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rootfsIsolation keeps the container's mounts from showing up at root.path on the host.
+// rootfsIsolation keeps the container's mounts from showing up on the host, at root.path or where a given root file system is from,
+// and the root from being a shared mount, which pivot_root refuses.
 func (a *assembly) rootfsIsolation() Attributes {
 	at := Attributes{Propagation: unix.MS_PRIVATE, Recursive: true}
 	if p, _ := rootPropagation(a.spec.Linux.RootfsPropagation); p == unix.MS_SLAVE {
@@ -23,8 +24,6 @@ func (a *assembly) isolate() {
 	if a.root == plan.NoReg {
 		a.about("open the root file system %s", a.spec.Root.Path)
 		a.root = a.clonePath(a.hostPath(a.spec.Root.Path), recursive)
-		at := a.rootfsIsolation()
-		a.setattr(a.root, at.flags(), at)
 	}
 	a.about("isolate the mount namespace")
 	s := a.step(plan.OpMount)
@@ -37,6 +36,7 @@ func (a *assembly) attachRoot() {
 	a.about("attach the root file system")
 	s := a.step(plan.OpMoveMount)
 	s.FD, s.Str[0] = a.root, "/"
+	a.setattr(a.root, a.rootfsIsolation())
 }
 
 // sealRoot makes the root file system read-only, without the mounts in it.
@@ -45,7 +45,7 @@ func (a *assembly) sealRoot() {
 		return
 	}
 	a.about("make the root file system read-only")
-	a.setattr(a.root, 0, Attributes{Set: unix.MOUNT_ATTR_RDONLY})
+	a.setattr(a.root, Attributes{Set: unix.MOUNT_ATTR_RDONLY})
 }
 
 // pivot makes the root file system the root and lets go of the host's: pivot_root(2), `pivot_root(".", ".")`, stacks the old root on
@@ -63,7 +63,7 @@ func (a *assembly) pivot() {
 	// After pivot_root, which refuses a shared root.
 	if p, _ := rootPropagation(a.spec.Linux.RootfsPropagation); p != 0 {
 		a.about("set the root file system's propagation")
-		a.setattr(a.root, 0, Attributes{Propagation: p})
+		a.setattr(a.root, Attributes{Propagation: p})
 	}
 	a.close(a.root)
 }
