@@ -26,7 +26,8 @@ func HostNetwork(pod *runtime.PodSandboxConfig) *runtime.PodSandboxConfig {
 	return pod
 }
 
-// Container is the config of a container that runs cmd (none: the image's own), with everything else left to defaults.
+// Container is the config of a container that runs cmd (none: the image's own), as a kubelet sends it for a plain pod: with
+// masked and read-only paths, without limits.
 func Container(name, image string, cmd ...string) *runtime.ContainerConfig {
 	return &runtime.ContainerConfig{
 		Metadata: &runtime.ContainerMetadata{Name: name},
@@ -36,8 +37,18 @@ func Container(name, image string, cmd ...string) *runtime.ContainerConfig {
 			Resources: &runtime.LinuxContainerResources{},
 			SecurityContext: &runtime.LinuxContainerSecurityContext{
 				NamespaceOptions: &runtime.NamespaceOption{Pid: runtime.NamespaceMode_CONTAINER},
+				MaskedPaths:      maskedPaths(),
+				ReadonlyPaths:    []string{"/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
 			},
 		},
+	}
+}
+
+// maskedPaths are what a kubelet masks on Linux by default (k8s.io/kubernetes/pkg/securitycontext/util.go).
+func maskedPaths() []string {
+	return []string{
+		"/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
+		"/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
 	}
 }
 

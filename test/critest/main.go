@@ -78,6 +78,9 @@ func (s suite) run(ctx context.Context) ([]spec, error) {
 	}
 	scope := s.lane.Scope(dir)
 	scope.Dirs = nil // the daemon's own files below its state directory come and go with it
+	ignore := scope.Ignore
+	// critest makes two SysV segments and leaves them; they end with the lane's IPC namespace.
+	scope.Ignore = func(kind, name string) bool { return kind == "shm" || ignore(kind, name) }
 	before, err := leak.Take(scope)
 	if err != nil {
 		return nil, err
@@ -91,8 +94,7 @@ func (s suite) run(ctx context.Context) ([]spec, error) {
 		copyFile(d.LogPath(), filepath.Join(s.artifacts, "daemon.log")), s.lane.Clear(dir))
 }
 
-// critest runs the suite with a TMPDIR of its own: it leaves files there, and mounts while it runs. The shared memory segments that
-// it leaves too go with the lane's IPC namespace.
+// critest runs the suite with a TMPDIR of its own: it leaves files there, and mounts while it runs.
 func (s suite) critest(ctx context.Context, dir, socket string) ([]spec, error) {
 	binary, err := build.Critest(ctx)
 	if err != nil {

@@ -125,22 +125,32 @@ func TestCrictlExecOnATerminal(t *testing.T) {
 	n := newNode(t)
 	_, ctrID := n.crictlPod(object{"command": []string{"sleep", "1000"}})
 	term := onTerminal(t, n.crictl("exec", "-it", ctrID, "sh"))
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the terminal: %q", term.read())
+			_ = term.cmd.Process.Kill() // it may have ended
+			_ = term.wait()
+		}
+	})
 	shows := func(part string) {
 		t.Helper()
 		n.eventually("the terminal shows "+part, func() bool { return strings.Contains(term.read(), part) })
 	}
 	shows("#")
-	term.write("stty size\n")
-	shows("40 100")
+	sized := func(size string) {
+		t.Helper()
+		n.eventually("the size "+size+" arrives", func() bool {
+			term.write("stty size\n")
+			return strings.Contains(term.read(), size)
+		})
+	}
+	sized("40 100")
 	term.resize(50, 120)
-	n.eventually("the new size arrives", func() bool {
-		term.write("stty size\n")
-		return strings.Contains(term.read(), "50 120")
-	})
+	sized("50 120")
 	term.write("tty\n")
 	shows("/dev/pts/")
-	term.write("sleep 100\n")
-	shows("sleep 100")
+	term.write("sleep 77\n")
+	n.eventually("the sleep runs", func() bool { return strings.Contains(n.exec(ctrID, "ps"), " sleep 77\n") })
 	term.write("\x03") // ^C ends the sleep and not the shell
 	term.write("echo still $((40 + 2))\n")
 	shows("still 42")

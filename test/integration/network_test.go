@@ -67,7 +67,7 @@ func TestPodsReachEachOther(t *testing.T) {
 	n.must(err)
 	_, client := n.sleeper("client")
 	n.eventually("the other pod answers", func() bool {
-		resp, err := n.ExecSynchronously(n.ctx, client, "wget", "-q", "-T", "2", "-O", "-", "http://"+s.Network.Ip+"/")
+		resp, err := n.ExecSynchronously(n.ctx, client, "wget", "-q", "-O", "-", "http://"+s.Network.Ip+"/")
 		n.must(err)
 		return resp.ExitCode == 0
 	})

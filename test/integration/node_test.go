@@ -107,7 +107,14 @@ func (n *node) stop() {
 // crash is kill -9 of the daemon; restart starts it again.
 func (n *node) crash() { n.t.Helper(); n.must(n.daemon.Kill()) }
 
-func (n *node) restart(args ...string) { n.t.Helper(); n.must(n.daemon.Restart(n.ctx, args...)) }
+func (n *node) restart(args ...string) {
+	n.t.Helper()
+	n.must(n.daemon.Restart(n.ctx, args...))
+	n.eventually("the client is connected again", func() bool {
+		_, err := n.Version(n.ctx, &runtime.VersionRequest{})
+		return err == nil
+	})
+}
 
 func (n *node) must(err error) {
 	n.t.Helper()

@@ -14,10 +14,11 @@ import (
 
 // terminal is the user's side of a pseudo-terminal that a command runs on (pty(7)).
 type terminal struct {
-	t      *testing.T
-	master *os.File
-	cmd    *exec.Cmd
-	output lockedBuffer // all that the command has written
+	t       *testing.T
+	master  *os.File
+	cmd     *exec.Cmd
+	output  lockedBuffer  // all that the command has written
+	drained chan struct{} // closed when there is nothing more to come
 }
 
 // onTerminal starts the command with a new terminal of 40 rows and 100 columns as its stdin, stdout and stderr.
@@ -40,14 +41,17 @@ func onTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 		t.Fatal(err)
 	}
 	defer slave.Close()
-	term := &terminal{t: t, master: master, cmd: cmd}
+	term := &terminal{t: t, master: master, cmd: cmd, drained: make(chan struct{})}
 	term.resize(40, 100)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go io.Copy(&term.output, master) //nolint:errcheck // ends with EIO when the command has
+	go func() {
+		defer close(term.drained)
+		_, _ = io.Copy(&term.output, master) // ends with EIO when the command has
+	}()
 	return term
 }
 
@@ -70,6 +74,7 @@ func (t *terminal) read() string { return t.output.String() }
 
 func (t *terminal) wait() error {
 	err := t.cmd.Wait()
+	<-t.drained
 	t.master.Close()
 	return err
 }

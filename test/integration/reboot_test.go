@@ -16,6 +16,7 @@ import (
 	"crisp/test/cri"
 	"crisp/test/images"
 	"crisp/test/isolate"
+	"crisp/test/lane"
 )
 
 // reboot does to a node what a reboot does: every process of crisp's ends at once, its state directory is empty, its cgroups and
@@ -24,9 +25,7 @@ func (n *node) reboot() {
 	n.t.Helper()
 	n.crash()
 	n.killEverything()
-	for _, dir := range []string{"netns", "pods", ""} {
-		n.unmountBelow(filepath.Join(n.dir, "s", dir))
-	}
+	n.must(lane.UnmountBelow(filepath.Join(n.dir, "s")))
 	n.must(os.RemoveAll(filepath.Join(n.dir, "s")))
 	n.removeCgroups()
 	n.removeLinks()
@@ -57,16 +56,6 @@ func (n *node) killEverything() {
 		}
 		return left == 0
 	})
-}
-
-func (n *node) unmountBelow(dir string) {
-	n.t.Helper()
-	entries, err := filepath.Glob(filepath.Join(dir, "*"))
-	n.must(err)
-	for _, path := range entries {
-		for unix.Unmount(path, unix.MNT_DETACH) == nil {
-		}
-	}
 }
 
 func (n *node) removeCgroups() {

@@ -87,7 +87,8 @@ func open(ctx context.Context) (*Lane, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	l := &Lane{Dir: dir, Registry: listener.Addr().String(), Crisp: crisp, server: &http.Server{Handler: registry}}
-	go l.server.Serve(listener) //nolint:errcheck // ends by Close
+	l.server.SetKeepAlivesEnabled(false) // a daemon's idle connections would look like leaks
+	go l.server.Serve(listener)          //nolint:errcheck // ends by Close
 	return l, nil
 }
 
@@ -144,7 +145,7 @@ func Leaks(ctx context.Context, scope leak.Scope, before leak.Snapshot) error {
 // Clear removes what a daemon in dir leaves by design when it is gone for good: its cgroup parent and the directory, which
 // tests that failed may have left mounts in.
 func (l *Lane) Clear(dir string) error {
-	return errors.Join(removeCgroups(daemon.CgroupParent(dir)), unmountBelow(dir), os.RemoveAll(dir))
+	return errors.Join(removeCgroups(daemon.CgroupParent(dir)), UnmountBelow(dir), os.RemoveAll(dir))
 }
 
 func removeCgroups(parent string) error {

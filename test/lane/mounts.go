@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unmountBelow detaches every mount below dir, the innermost first.
-func unmountBelow(dir string) error {
+// UnmountBelow detaches every mount below dir, the innermost first.
+func UnmountBelow(dir string) error {
 	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir))
 	if err != nil {
 		return err

@@ -54,6 +54,9 @@ func cgroups(scope Scope) ([]string, error) {
 
 func links(Scope) ([]string, error) {
 	all, err := netlink.LinkList()
+	for errors.Is(err, netlink.ErrDumpInterrupted) { // a link came or went meanwhile
+		all, err = netlink.LinkList()
+	}
 	if err != nil {
 		return nil, err
 	}
