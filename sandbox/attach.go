@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"crisp/conmon"
+	"crisp/sandbox/stdio"
 )
 
 // AttachRequest describes an attachment to a container's own stdio; see ExecRequest for the streams.
@@ -32,28 +33,28 @@ func (m *Manager) Attach(ctx context.Context, id string, r AttachRequest) error 
 		return fmt.Errorf("attach to container %s: %w: its monitor does not answer", c.rec.ID, ErrState)
 	}
 	withIn := r.Stdin != nil && c.rec.Config.GetStdin()
-	pipes, err := newPipes(withIn, r.Stdout != nil, r.Stderr != nil && !r.TTY)
+	pipes, err := stdio.New(withIn, r.Stdout != nil, r.Stderr != nil && !r.TTY)
 	if err != nil {
 		return err
 	}
-	defer pipes.close()
-	if err := live.monitor.Attach(ctx, conmon.AttachRequest{ID: c.rec.ID, Stdin: pipes.in.r, Stdout: pipes.out.w, Stderr: pipes.err.w}); err != nil {
+	defer pipes.Close()
+	if err := live.monitor.Attach(ctx, conmon.AttachRequest{ID: c.rec.ID, Stdin: pipes.In.R, Stdout: pipes.Out.W, Stderr: pipes.Err.W}); err != nil {
 		return fmt.Errorf("attach to container %s: %w", c.rec.ID, err)
 	}
-	pipes.closeRemote()
+	pipes.CloseRemote()
 	done := make(chan struct{})
 	defer close(done)
 	go resizeLoop(done, r.Resize, func(s Size) error { return live.monitor.Resize(ctx, c.rec.ID, s.Rows, s.Cols) })
 	fed := make(chan struct{})
 	if withIn {
-		go func() { defer close(fed); io.Copy(pipes.in.w, r.Stdin); pipes.in.w.Close() }()
+		go func() { defer close(fed); io.Copy(pipes.In.W, r.Stdin); pipes.In.W.Close() }()
 	}
 	return c.awaitAttach(ctx, pipes, r, fed)
 }
 
 // awaitAttach copies the output until it ends, the container ends, or ctx does; without output, until stdin ends.
-func (c *container) awaitAttach(ctx context.Context, pipes *pipes, r AttachRequest, fed <-chan struct{}) error {
-	copied := pipes.collect(r.Stdout, r.Stderr)
+func (c *container) awaitAttach(ctx context.Context, pipes *stdio.Pipes, r AttachRequest, fed <-chan struct{}) error {
+	copied := pipes.Collect(r.Stdout, r.Stderr)
 	ended := copied
 	if r.Stdout == nil && r.Stderr == nil {
 		ended = fed
@@ -61,7 +62,7 @@ func (c *container) awaitAttach(ctx context.Context, pipes *pipes, r AttachReque
 	select {
 	case <-ended:
 	case <-c.exit:
-		pipes.drain(copied)
+		pipes.Drain(copied)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,6 +78,9 @@ func (c *container) look(s record.ContainerStatus) *containerView {
 		State: containerState(&s), CreatedAt: c.rec.CreatedAt, Labels: f.GetLabels(), Annotations: f.GetAnnotations(), ImageId: c.rec.ImageID,
 	}}
 }
+
+// upper is the container's writable layer.
+func (c *container) upper() string { return filepath.Join(c.dir, "upper") }
 
 // imageSpec is the image as the pod's author named it, by a tag where it has one.
 func (c *container) imageSpec() *runtime.ImageSpec {

@@ -11,6 +11,7 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"crisp/sandbox/record"
+	"crisp/sandbox/signals"
 )
 
 // ContainerStatus answers for one container; Info is filled when verbose.
@@ -32,7 +33,7 @@ func containerStatus(c *container) *runtime.ContainerStatus {
 		Id: v.item.Id, Metadata: v.item.Metadata, State: v.item.State, CreatedAt: v.item.CreatedAt, StartedAt: v.status.StartedAt,
 		Image: v.item.Image, ImageRef: v.item.ImageRef, ImageId: v.item.ImageId, Labels: v.item.Labels, Annotations: v.item.Annotations,
 		Mounts: c.mounts(), LogPath: c.logPath(), Resources: &runtime.ContainerResources{Linux: v.status.Resources},
-		User: containerUser(&v.status), StopSignal: criSignal(unix.Signal(v.status.StopSignal)),
+		User: containerUser(&v.status), StopSignal: signals.CRI(unix.Signal(v.status.StopSignal)),
 	}
 	switch e := v.status.Exit; {
 	case e != nil:

@@ -18,6 +18,7 @@ import (
 	"crisp/oci"
 	"crisp/sandbox/job"
 	"crisp/sandbox/record"
+	"crisp/sandbox/signals"
 	"crisp/sandbox/spec"
 )
 
@@ -129,7 +130,7 @@ func (b *containerBuild) resolve() (err error) {
 	if b.image, err = b.m.cfg.Images.Get(b.config.GetImage().GetImage()); err != nil {
 		return fmt.Errorf("image %s: %w", b.config.GetImage().GetImage(), err)
 	}
-	if b.stop, err = stopSignal(b.config.GetStopSignal(), b.image.Config.Config.StopSignal); err != nil {
+	if b.stop, err = signals.Stop(b.config.GetStopSignal(), b.image.Config.Config.StopSignal); err != nil {
 		return err
 	}
 	if b.config.GetLinux().GetSecurityContext().GetPrivileged() && !b.p.rec.Config.GetLinux().GetSecurityContext().GetPrivileged() {

@@ -42,6 +42,13 @@
 // first of it is made. So there is one way to let go of an object, by its ID: releasePod and releaseContainer. They serve
 // failed creations, stops, removals, left-overs of a crash and reboots, and can be repeated at any point.
 //
+// # The packages below
+//
+//	job       operations that callers join           record   what is on disk
+//	spec      CRI config → config.json               signals  names and numbers of signals
+//	stdio     pipes between a process and a client   proctree kill a process with its children
+//	measure   cgroup counters → CRI stats
+//
 // # The files to read first
 //
 //	run_pod.go, create.go, start.go      how things come to be

@@ -4,10 +4,10 @@ package sandbox
 
 import (
 	"errors"
-	"fmt"
 
 	"crisp/image"
 	"crisp/sandbox/job"
+	"crisp/sandbox/signals"
 	"crisp/sandbox/spec"
 )
 
@@ -37,12 +37,18 @@ var (
 // jobError puts the package's own errors beside those of the packages below it, so that the server knows one set.
 func jobError(err error) error {
 	for _, t := range []struct{ theirs, ours error }{
-		{spec.ErrInvalid, ErrInvalid}, {spec.ErrUnsupported, ErrUnsupported}, {image.ErrNotFound, ErrNotFound},
+		{spec.ErrInvalid, ErrInvalid}, {signals.ErrInvalid, ErrInvalid}, {spec.ErrUnsupported, ErrUnsupported}, {image.ErrNotFound, ErrNotFound},
 		{job.ErrClosed, ErrClosed}, {job.ErrOverdue, ErrDeadline},
 	} {
 		if errors.Is(err, t.theirs) && !errors.Is(err, t.ours) {
-			return fmt.Errorf("%w (%w)", err, t.ours)
+			return kinded{err, t.ours}
 		}
 	}
 	return err
 }
+
+// kinded is an error that is of one more kind than its text says.
+type kinded struct{ err, kind error }
+
+func (k kinded) Error() string   { return k.err.Error() }
+func (k kinded) Unwrap() []error { return []error{k.err, k.kind} }

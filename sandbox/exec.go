@@ -16,7 +16,9 @@ import (
 
 	"crisp/conmon"
 	"crisp/oci"
+	"crisp/sandbox/proctree"
 	"crisp/sandbox/spec"
+	"crisp/sandbox/stdio"
 )
 
 // Size is a terminal's.
@@ -64,7 +66,7 @@ func (m *Manager) startExec(ctx context.Context, c *container, oc *oci.Container
 	defer cancel()
 	x, err := oc.Exec(ctx, q)
 	if errors.Is(err, oci.ErrNotRunning) {
-		err = fmt.Errorf("%w (%w)", err, ErrNotRunning)
+		err = kinded{err, ErrNotRunning}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("exec in container %s: %w", c.rec.ID, err)
@@ -109,24 +111,24 @@ func (m *Manager) Exec(ctx context.Context, id string, r ExecRequest) (int, erro
 	if r.TTY {
 		return m.execTTY(ctx, c, oc, r)
 	}
-	pipes, err := newPipes(r.Stdin != nil, r.Stdout != nil, r.Stderr != nil)
+	pipes, err := stdio.New(r.Stdin != nil, r.Stdout != nil, r.Stderr != nil)
 	if err != nil {
 		return 0, err
 	}
-	defer pipes.close()
-	x, err := m.startExec(ctx, c, oc, oci.ExecRequest{Stdin: pipes.in.r, Stdout: pipes.out.w, Stderr: pipes.err.w}, r.Cmd)
+	defer pipes.Close()
+	x, err := m.startExec(ctx, c, oc, oci.ExecRequest{Stdin: pipes.In.R, Stdout: pipes.Out.W, Stderr: pipes.Err.W}, r.Cmd)
 	if err != nil {
 		return 0, err
 	}
 	defer x.Close()
-	pipes.closeRemote()
-	pipes.feed(r.Stdin)
-	copied := pipes.collect(r.Stdout, r.Stderr)
+	pipes.CloseRemote()
+	pipes.Feed(r.Stdin)
+	copied := pipes.Collect(r.Stdout, r.Stderr)
 	exit, err := m.awaitExec(ctx, c, x)
 	if err != nil {
 		return 0, err
 	}
-	pipes.drain(copied)
+	pipes.Drain(copied)
 	return exit.Code, nil
 }
 
@@ -137,9 +139,9 @@ func (m *Manager) execTTY(ctx context.Context, c *container, oc *oci.Container, 
 		return 0, err
 	}
 	defer x.Close()
-	console, err := pollable(x.Console)
+	console, err := stdio.Pollable(x.Console)
 	if err != nil {
-		return 0, errors.Join(err, killExec(x))
+		return 0, errors.Join(err, proctree.Kill(x.Pid, x.Pidfd))
 	}
 	defer console.Close()
 	done := make(chan struct{})
@@ -151,13 +153,13 @@ func (m *Manager) execTTY(ctx context.Context, c *container, oc *oci.Container, 
 	copied := make(chan struct{})
 	go func() {
 		defer close(copied)
-		io.Copy(writerOrDiscard(r.Stdout), console) // ends with EIO when nobody has the terminal any more
+		io.Copy(stdio.OrDiscard(r.Stdout), console) // ends with EIO when nobody has the terminal any more
 	}()
 	exit, err := m.awaitExec(ctx, c, x)
 	if err != nil {
 		return 0, err
 	}
-	drainFile(copied, console)
+	stdio.Drain(copied, console)
 	return exit.Code, nil
 }
 
@@ -167,7 +169,7 @@ func (m *Manager) awaitExec(ctx context.Context, c *container, x *conmon.Exec) (
 	if err == nil {
 		return exit, nil
 	}
-	if kerr := killExec(x); kerr != nil {
+	if kerr := proctree.Kill(x.Pid, x.Pidfd); kerr != nil {
 		c.log.Warn("exec not killed", "err", kerr)
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {

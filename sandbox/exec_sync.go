@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"crisp/oci"
+	"crisp/sandbox/stdio"
 )
 
 // maxExecOutput is how much of each stream ExecSync keeps; the rest is read and dropped (api.proto, CVE-2022-1708).
@@ -25,12 +26,12 @@ func (m *Manager) ExecSync(ctx context.Context, id string, cmd []string, timeout
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, fmt.Errorf("the command took longer than %s: %w", timeout, ErrDeadline))
 		defer cancel()
 	}
-	pipes, err := newPipes(false, true, true)
+	pipes, err := stdio.New(false, true, true)
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	defer pipes.close()
-	x, err := m.startExec(ctx, c, oc, oci.ExecRequest{Stdout: pipes.out.w, Stderr: pipes.err.w}, cmd)
+	defer pipes.Close()
+	x, err := m.startExec(ctx, c, oc, oci.ExecRequest{Stdout: pipes.Out.W, Stderr: pipes.Err.W}, cmd)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("%w: %w", err, context.Cause(ctx))
@@ -38,24 +39,13 @@ func (m *Manager) ExecSync(ctx context.Context, id string, cmd []string, timeout
 		return nil, nil, 0, err
 	}
 	defer x.Close()
-	pipes.closeRemote()
-	out, errs := &cappedBuffer{max: maxExecOutput}, &cappedBuffer{max: maxExecOutput}
-	copied := pipes.collect(out, errs)
+	pipes.CloseRemote()
+	out, errs := &stdio.Capped{Max: maxExecOutput}, &stdio.Capped{Max: maxExecOutput}
+	copied := pipes.Collect(out, errs)
 	exit, err := m.awaitExec(ctx, c, x)
-	pipes.drain(copied)
+	pipes.Drain(copied)
 	if err != nil {
 		return nil, nil, 0, fmt.Errorf("%w: %w", err, context.Cause(ctx))
 	}
-	return out.data, errs.data, int32(exit.Code), nil
-}
-
-// cappedBuffer keeps the first max bytes that are written to it and takes the rest.
-type cappedBuffer struct {
-	data []byte
-	max  int
-}
-
-func (b *cappedBuffer) Write(p []byte) (int, error) {
-	b.data = append(b.data, p[:min(len(p), b.max-len(b.data))]...)
-	return len(p), nil
+	return out.Data, errs.Data, int32(exit.Code), nil
 }

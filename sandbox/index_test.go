@@ -11,16 +11,16 @@ import (
 
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"crisp/sandbox/measure"
 	"crisp/sandbox/record"
 )
 
 // testManager has no other rooms: for what only looks at memory and records.
 func testManager(t testing.TB) *Manager {
 	t.Helper()
-	m := &Manager{index: newIndex(), events: newBroadcaster(), rates: newRates(), log: slog.New(slog.DiscardHandler), bootID: "this-boot"}
+	m := &Manager{index: newIndex(), events: newBroadcaster(), rates: measure.NewRates(), disk: measure.NewDisk("/"), log: slog.New(slog.DiscardHandler), bootID: "this-boot"}
 	m.dirs = layout{t.TempDir(), t.TempDir()}
 	m.ctx, m.cancel = t.Context(), func() {}
-	m.usage = newUsageMeter(m, "/")
 	if err := makeDirs(m.dirs.pods(), m.dirs.podsRun()); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"crisp/conmon"
 	"crisp/sandbox/job"
+	"crisp/sandbox/measure"
 	"crisp/sandbox/record"
 	"crisp/sandbox/spec"
 )
@@ -42,8 +43,8 @@ type Manager struct {
 	runs    *job.Group[string]
 	creates *job.Group[string]
 	ends    *job.Group[struct{}]
-	usage   *usageMeter
-	rates   *rates
+	disk    *measure.Disk
+	rates   *measure.Rates
 
 	mu     sync.Mutex // guards closed, and wg against Add after Wait
 	closed bool
@@ -89,12 +90,12 @@ func newManager(ctx context.Context, c Config) (*Manager, error) {
 	if err := makeDirs(dirs.pods(), dirs.podsRun()); err != nil {
 		return nil, fmt.Errorf("state directories: %w", err)
 	}
-	m := &Manager{cfg: c, dirs: dirs, log: c.Log, bootID: boot, host: host, index: newIndex(), events: newBroadcaster(), rates: newRates()}
+	m := &Manager{cfg: c, dirs: dirs, log: c.Log, bootID: boot, host: host, index: newIndex(), events: newBroadcaster(), rates: measure.NewRates(), disk: measure.NewDisk(images.Mountpoint)}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.runs = job.NewGroup[string](m.ctx, runTimeout)
 	m.creates = job.NewGroup[string](m.ctx, createTimeout)
 	m.ends = job.NewGroup[struct{}](m.ctx, endTimeout)
-	m.usage = newUsageMeter(m, images.Mountpoint)
+	m.spawn(func() { m.disk.Run(m.ctx) })
 	return m, nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"crisp/network"
 	"crisp/oci/cgroup"
+	"crisp/sandbox/measure"
 )
 
 // PodStats measures one pod.
@@ -59,9 +60,9 @@ func (m *Manager) measurePod(p *pod) (*runtime.PodSandboxStats, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stats of pod %s: %w", p.rec.ID, err)
 	}
-	linux.Cpu, linux.Memory = cpuUsage(&s, m.rates.of(p.rec.ID, s)), memoryUsage(&s)
-	linux.Process = &runtime.ProcessUsage{Timestamp: s.Time.UnixNano(), ProcessCount: value(s.Pids.Current)}
-	linux.Io = &runtime.IoUsage{Timestamp: s.Time.UnixNano(), Psi: psi(s.IO)}
+	linux.Cpu, linux.Memory = measure.CPU(&s, m.rates.Of(p.rec.ID, s)), measure.Memory(&s)
+	linux.Process = &runtime.ProcessUsage{Timestamp: s.Time.UnixNano(), ProcessCount: measure.Value(s.Pids.Current)}
+	linux.Io = &runtime.IoUsage{Timestamp: s.Time.UnixNano(), Psi: measure.Pressure(s.IO)}
 	linux.Network, err = podNetworkUsage(p)
 	return out, err
 }
@@ -112,7 +113,7 @@ func podNetworkUsage(p *pod) (*runtime.NetworkUsage, error) {
 	}
 	out := &runtime.NetworkUsage{Timestamp: time.Now().UnixNano()}
 	for _, i := range all {
-		u := &runtime.NetworkInterfaceUsage{Name: i.Name, RxBytes: value(i.RxBytes), RxErrors: value(i.RxErrors), TxBytes: value(i.TxBytes), TxErrors: value(i.TxErrors)}
+		u := &runtime.NetworkInterfaceUsage{Name: i.Name, RxBytes: measure.Value(i.RxBytes), RxErrors: measure.Value(i.RxErrors), TxBytes: measure.Value(i.TxBytes), TxErrors: measure.Value(i.TxErrors)}
 		if out.DefaultInterface == nil && i.Name == defaultInterface {
 			out.DefaultInterface = u
 			continue

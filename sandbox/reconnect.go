@@ -192,10 +192,15 @@ func (m *Manager) sweep(found *found) {
 	}
 	wg.Wait()
 	m.sweepOrphans(owned)
+}
+
+// collectNetwork frees the network of pods that no record knows. New waits for it: later it would take the network of a pod that is being
+// made for one of these.
+func (m *Manager) collectNetwork(ctx context.Context, found *found) {
 	live := append(liveNetworks(m.index.allPods()), found.broken...)
-	ctx, cancel := context.WithTimeout(m.ctx, releaseTimeout)
+	ctx, cancel := context.WithTimeout(ctx, collectTimeout)
 	defer cancel()
-	if err := m.cfg.Network.GC(ctx, live); err != nil && m.ctx.Err() == nil {
+	if err := m.cfg.Network.GC(ctx, live); err != nil {
 		m.log.Error("network of unknown pods not released", "err", err)
 	}
 }

@@ -54,7 +54,7 @@ func (m *Manager) removeContainer(t *job.Task, c *container) error {
 		return err
 	}
 	m.index.removeContainer(c)
-	m.rates.forget(c.rec.ID)
+	m.rates.Forget(c.rec.ID)
 	m.tell(c.pod, c.rec.ID, eventDeleted)
 	return nil
 }
@@ -76,6 +76,6 @@ func (m *Manager) releaseContainer(ctx context.Context, c *container) error {
 		return err
 	}
 	m.cfg.Images.Release(c.rec.ID)
-	m.usage.forget(c.rec.ID)
+	m.disk.Forget(c.rec.ID)
 	return removeDir(c.dir)
 }

@@ -5,14 +5,10 @@ package sandbox
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
-
-	"crisp/oci/cgroup"
 )
 
 func TestUpdateKeepsWhatItDoesNotName(t *testing.T) {
@@ -48,40 +44,6 @@ func TestNewMemoryLimitKeepsTheSwapThatWasAllowed(t *testing.T) {
 	none := &runtime.LinuxContainerResources{MemoryLimitInBytes: 100, MemorySwapLimitInBytes: 100}
 	if got := keepSwap(none, &runtime.LinuxContainerResources{MemoryLimitInBytes: 200}); got.MemorySwapLimitInBytes != 0 {
 		t.Errorf("swap %d", got.MemorySwapLimitInBytes)
-	}
-}
-
-func TestCPURateIsTakenBetweenTwoReadings(t *testing.T) {
-	r, at := newRates(), time.Unix(100, 0)
-	read := func(after time.Duration, usage uint64) *runtime.UInt64Value {
-		return r.of("c", cgroup.Stats{Time: at.Add(after), CPU: cgroup.CPUStats{Usage: usage}})
-	}
-	if got := read(0, 1e9); got != nil {
-		t.Errorf("from one reading: %v", got)
-	}
-	if got := read(2*time.Second, 2e9); got.GetValue() != 5e8 {
-		t.Errorf("half a core: %v", got)
-	}
-	if got := read(2100*time.Millisecond, 9e9); got.GetValue() != 5e8 {
-		t.Errorf("too soon for a new rate: %v", got)
-	}
-	if got := read(4*time.Second, 1e9); got != nil {
-		t.Errorf("after the counter went back: %v", got)
-	}
-}
-
-func TestDiskUsageCountsAFileWithTwoNamesOnce(t *testing.T) {
-	dir := t.TempDir()
-	data := []byte(strings.Repeat("x", 1<<16))
-	if err := os.WriteFile(filepath.Join(dir, "a"), data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Link(filepath.Join(dir, "a"), filepath.Join(dir, "b")); err != nil {
-		t.Fatal(err)
-	}
-	bytes, inodes := diskUsage(dir, time.Now().Add(time.Minute))
-	if inodes != 2 || bytes < 1<<16 || bytes >= 2<<16 {
-		t.Errorf("%d bytes, %d inodes", bytes, inodes)
 	}
 }
 

@@ -20,6 +20,8 @@ const (
 	restoreParallel = 16
 	// restoreWait is how long New waits for the monitors; those that take longer are waited for in the background.
 	restoreWait = 3 * time.Second
+	// collectTimeout bounds the network's garbage collection, which New waits for.
+	collectTimeout = 10 * time.Second
 	// releaseParallel bounds how many pods of an earlier boot are released at a time: each may run CNI plugins.
 	releaseParallel = 4
 )
@@ -38,6 +40,7 @@ func (m *Manager) restore(ctx context.Context) error {
 		m.adoptPod(f, &releasing)
 	}
 	m.cfg.Images.Collect()
+	m.collectNetwork(ctx, found)
 	m.reconnectAll(ctx, found, &releasing)
 	m.spawn(func() { m.sweep(found) })
 	return nil

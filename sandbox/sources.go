@@ -19,7 +19,21 @@ import (
 
 // prepareSources sees that what the bind mounts name is there. A path that is missing becomes a directory, as with every other
 // runtime (hostPath volumes of type "" depend on it, though the CRI asks for an error); Defaults.RejectAbsent turns that off.
-func (b *containerBuild) prepareSources(context.Context) error {
+//
+// A path may lie on a file system that does not answer (a dead NFS server). Then only the goroutine that asked it is stuck: the
+// creation ends with its time or its pod.
+func (b *containerBuild) prepareSources(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- b.checkSources() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the sources of the bind mounts do not answer: %w", context.Cause(ctx))
+	}
+}
+
+func (b *containerBuild) checkSources() error {
 	for _, mt := range b.config.GetMounts() {
 		path := mt.GetHostPath()
 		if path == "" {

@@ -61,7 +61,7 @@ func (m *Manager) endStart(c *container, startedAt int64, failure error) {
 		c.update(func(s *record.ContainerStatus) { s.StartedAt = startedAt })
 		c.mu.Unlock()
 		m.tell(c.pod, c.rec.ID, eventStarted)
-		m.usage.measure(c)
+		m.disk.Measure(c.rec.ID, c.upper())
 	}
 	c.mu.Lock()
 	exit := c.early

@@ -55,9 +55,7 @@ func (m *Manager) stopPod(t *job.Task, p *pod) error {
 	}
 	p.end()
 	t.Stage("wait for container creations")
-	if err := p.gate.shut(t.Context()); err != nil {
-		return err
-	}
+	m.shutGate(t.Context(), p)
 	t.Stage("kill containers")
 	var kills errgroup.Group
 	for _, c := range m.index.containersOf(p.rec.ID) {
@@ -80,6 +78,19 @@ func (m *Manager) stopPod(t *job.Task, p *pod) error {
 	}
 	return nil
 }
+
+// shutGate ends the creations of containers. One that is stuck (the monitor opens a volume of a dead NFS server) does not hold up the
+// stop: it cannot come to be any more, and releases what it has made when it is let go.
+func (m *Manager) shutGate(ctx context.Context, p *pod) {
+	ctx, cancel := context.WithTimeout(ctx, gateWait)
+	defer cancel()
+	if err := p.gate.shut(ctx); err != nil {
+		p.log.Warn("going on with the stop", "err", err)
+	}
+}
+
+// gateWait is how long a stop waits for creations of containers to give up.
+const gateWait = 10 * time.Second
 
 // RemovePod stops and removes the pod, its containers and their records. A pod that is gone is no error.
 func (m *Manager) RemovePod(ctx context.Context, id string) error {
@@ -120,6 +131,7 @@ func (m *Manager) removePod(t *job.Task, p *pod) error {
 		return err
 	}
 	m.index.removePod(p)
+	m.rates.Forget(p.rec.ID)
 	m.tell(p, p.rec.ID, eventDeleted)
 	return nil
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package sandbox
+// Package signals knows the names and numbers of signals in the CRI, in image configs and in the kernel.
+package signals
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
+
+// ErrInvalid: there is no such signal.
+var ErrInvalid = errors.New("no such signal")
 
 // The kernel's real-time signals as the C libraries number them: 32 and 33 are theirs.
 const (
@@ -30,8 +35,8 @@ var criSignals = map[runtime.Signal]unix.Signal{
 // criRTMin is SIGRTMIN in the CRI's numbers; SIGRTMAX is 30 further.
 const criRTMin = 35
 
-// stopSignal picks a container's: the CRI's, else the image's, else SIGTERM.
-func stopSignal(asked runtime.Signal, image string) (unix.Signal, error) {
+// Stop picks a container's stop signal: the CRI's, else the image's, else SIGTERM.
+func Stop(asked runtime.Signal, image string) (unix.Signal, error) {
 	if asked != runtime.Signal_SIGNAL_RUNTIME_DEFAULT {
 		if s, ok := criSignals[asked]; ok {
 			return s, nil
@@ -44,11 +49,11 @@ func stopSignal(asked runtime.Signal, image string) (unix.Signal, error) {
 	if image == "" {
 		return unix.SIGTERM, nil
 	}
-	return parseSignal(image)
+	return Parse(image)
 }
 
-// criSignal is the way back, for ContainerStatus.stop_signal.
-func criSignal(s unix.Signal) runtime.Signal {
+// CRI is the way back, for ContainerStatus.stop_signal.
+func CRI(s unix.Signal) runtime.Signal {
 	if s >= sigRTMin && s <= sigRTMax {
 		return runtime.Signal(s - sigRTMin + criRTMin)
 	}
@@ -61,8 +66,8 @@ func criSignal(s unix.Signal) runtime.Signal {
 	return best
 }
 
-// parseSignal reads an image's StopSignal: "15", "SIGTERM", "term", "SIGRTMIN+3", "RTMAX-2".
-func parseSignal(text string) (unix.Signal, error) {
+// Parse reads an image's StopSignal: "15", "SIGTERM", "term", "SIGRTMIN+3", "RTMAX-2".
+func Parse(text string) (unix.Signal, error) {
 	invalid := fmt.Errorf("stop signal %q of the image: %w", text, ErrInvalid)
 	if n, err := strconv.Atoi(text); err == nil {
 		if n < 1 || n > int(sigRTMax) {

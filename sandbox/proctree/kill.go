@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package sandbox
+// Package proctree kills a process with those that it has started.
+package proctree
 
 import (
 	"bytes"
@@ -10,23 +11,22 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
-
-	"crisp/conmon"
 )
 
-// killRounds bounds how often killExec looks for processes that were forked while it killed.
+// killRounds bounds how often Kill looks for processes that were forked while it killed.
 const killRounds = 10
 
-// killExec kills an exec's process and those that descend from it or are in its session. A process that has made itself a
-// session of its own and lost its parent cannot be told from the container's own ones, and stays. The exec itself is stopped first, so
-// that it starts no more, and killed last, so that its children keep their parent until they are found.
-func killExec(x *conmon.Exec) error {
-	pidfd := int(x.Pidfd.Fd())
+// Kill kills a process and those that descend from it or are in its session. A process that has made itself a session of its own
+// and lost its parent cannot be told from others, and stays. The process itself is stopped first, so that it starts no more, and
+// killed last, so that its children keep their parent until they are found.
+func Kill(pid int, pidfd *os.File) error { return kill(pid, int(pidfd.Fd())) }
+
+func kill(root, pidfd int) error {
 	if err := unix.PidfdSendSignal(pidfd, unix.SIGSTOP, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return err
 	}
 	for range killRounds {
-		family, err := familyOf(x.Pid)
+		family, err := familyOf(root)
 		if err != nil {
 			return err
 		}

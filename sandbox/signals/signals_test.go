@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package sandbox
+package signals
 
 import (
 	"testing"
@@ -16,7 +16,7 @@ func TestEverySignalOfTheCRIHasANumberAndComesBack(t *testing.T) {
 		if s == runtime.Signal_SIGNAL_RUNTIME_DEFAULT {
 			continue
 		}
-		got, err := stopSignal(s, "SIGUSR1")
+		got, err := Stop(s, "SIGUSR1")
 		if err != nil || got <= 0 {
 			t.Errorf("%v: %d, %v", s, got, err)
 			continue
@@ -25,7 +25,7 @@ func TestEverySignalOfTheCRIHasANumberAndComesBack(t *testing.T) {
 		if a, ok := aliases[s]; ok {
 			want = a
 		}
-		if back := criSignal(got); back != want {
+		if back := CRI(got); back != want {
 			t.Errorf("%v is %d, which is %v", s, got, back)
 		}
 	}
@@ -47,7 +47,7 @@ func TestStopSignalPrefersTheCRIThenTheImageThenTERM(t *testing.T) {
 		{runtime.Signal_SIGNAL_SIGRTMINPLUS3, "", 37},
 		{runtime.Signal_SIGNAL_SIGRTMAX, "", 64},
 	} {
-		if got, err := stopSignal(tt.cri, tt.image); err != nil || got != tt.want {
+		if got, err := Stop(tt.cri, tt.image); err != nil || got != tt.want {
 			t.Errorf("%v, %q: %d, %v; want %d", tt.cri, tt.image, got, err, tt.want)
 		}
 	}
@@ -55,21 +55,21 @@ func TestStopSignalPrefersTheCRIThenTheImageThenTERM(t *testing.T) {
 
 func TestNonsenseStopSignalsAreRefused(t *testing.T) {
 	for _, s := range []string{"0", "-1", "65", "SIGNOPE", "RTMIN+31", "RTMAX+1", "RTMIN+x", " 15"} {
-		if got, err := stopSignal(0, s); err == nil {
+		if got, err := Stop(0, s); err == nil {
 			t.Errorf("%q = %d", s, got)
 		}
 	}
-	if _, err := stopSignal(99, ""); err == nil {
+	if _, err := Stop(99, ""); err == nil {
 		t.Error("99 was taken")
 	}
 }
 
-func FuzzParseSignal(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	for _, s := range []string{"15", "SIGTERM", "RTMIN+3", "SIGRTMAX-30", ""} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if got, err := parseSignal(s); err == nil && (got < 1 || got > sigRTMax) {
+		if got, err := Parse(s); err == nil && (got < 1 || got > sigRTMax) {
 			t.Errorf("%q = %d", s, got)
 		}
 	})
