@@ -61,16 +61,21 @@ func (m *Mounter) Mount(s Spec) (*os.File, error) {
 			first.Store(way)
 			return f, nil
 		}
-		if way == byMount || !unknownWay(err) {
+		if way == byMount || !unknownTo(err) {
 			return nil, fmt.Errorf("mount overlay of %d layers: %w", len(s.Lower), err)
 		}
 	}
 }
 
-// unknownTo says whether a kernel that does not know a way may answer so: EINVAL to most things, and EBADF to O_PATH descriptors
-// in FSCONFIG_SET_FD (before Linux 6.13).
+// unknownTo says whether a kernel that does not know a way may answer so: EINVAL to most things, EBADF to O_PATH descriptors in
+// FSCONFIG_SET_FD (before Linux 6.13), EOPNOTSUPP to any descriptor (before overlayfs knew the new mount calls, 6.5).
 func unknownTo(err error) bool {
-	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EBADF) || errors.Is(err, unix.ENOSYS)
+	for _, e := range []unix.Errno{unix.EINVAL, unix.EBADF, unix.EOPNOTSUPP, unix.ENOSYS} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *Mounter) mountBy(way int32, s Spec) (*os.File, error) {
@@ -241,10 +246,4 @@ func closeAll(files []*os.File) {
 	for _, f := range files {
 		f.Close()
 	}
-}
-
-// unknownWay says whether err may be an old kernel's word for what it does not know: EINVAL, and EBADF for an O_PATH descriptor given to
-// FSCONFIG_SET_FD before 6.13.
-func unknownWay(err error) bool {
-	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EBADF)
 }

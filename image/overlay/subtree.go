@@ -11,13 +11,13 @@ import (
 )
 
 // SubTree returns a detached mount of one file or directory of a detached mount. Symlinks on the way are followed inside
-// it, as in a container that has it as its root. mount stays the caller's.
+// it, as in a container that has it as its root. mount stays the caller's to close, but is good for nothing else afterwards: see below.
 func (m *Mounter) SubTree(mount *os.File, path string) (*os.File, error) {
 	f, err := cloneBelow(mount, path)
 	if !errors.Is(err, unix.EINVAL) {
 		return f, err
 	}
-	// Before Linux 6.15 only what is attached can be cloned.
+	// Before Linux 6.15 only what is attached can be cloned, and what has been attached once is never detached again.
 	return inPrivateNamespace(func() (*os.File, error) {
 		if err := attach(mount, m.Scratch); err != nil {
 			return nil, err
