@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -44,7 +45,7 @@ func (s *show) step(what string, do func() error) error {
 func (s *show) run(args ...string) (string, error) {
 	var out string
 	line := "crictl " + strings.Join(args, " ")
-	fmt.Printf("\n$ %s\n", strings.ReplaceAll(line, s.dir+"/", ""))
+	fmt.Printf("\n$ %s\n", s.short(line))
 	err := s.step("crictl "+args[0], func() error {
 		full := append([]string{"-c", "/dev/null", "-r", s.socket, "-i", s.socket, "-t", "30s"}, args...)
 		cmd := exec.CommandContext(s.ctx, s.crictl, full...)
@@ -58,9 +59,17 @@ func (s *show) run(args ...string) (string, error) {
 		return nil
 	})
 	if err == nil && out != "" {
-		fmt.Println(out)
+		fmt.Println(s.short(out))
 	}
 	return out, err
+}
+
+var longID = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
+
+// short leaves out what distracts: the scratch directory, and most of each ID.
+func (s *show) short(text string) string {
+	text = strings.ReplaceAll(text, s.dir+"/", "")
+	return longID.ReplaceAllStringFunc(text, func(id string) string { return id[:12] })
 }
 
 type object = map[string]any
@@ -119,6 +128,7 @@ func (s *show) container(podID, pod, name string, command []string) (string, err
 	config, err := s.write(name+".json", object{
 		"metadata": object{"name": name}, "image": object{"image": images.Demo}, "command": command,
 		"log_path": name + ".log", "linux": object{},
+		"labels": object{"io.kubernetes.pod.name": "demo", "io.kubernetes.pod.namespace": "default"}, // for crictl ps
 	})
 	if err != nil {
 		return "", err
