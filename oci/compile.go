@@ -3,6 +3,7 @@
 package oci
 
 import (
+	"errors"
 	"strings"
 
 	"crisp/conmon/plan"
@@ -128,6 +129,9 @@ func (a *assembly) check() error {
 	}
 	if !a.opts.Rootfs && (a.spec.Root == nil || a.spec.Root.Path == "") {
 		return invalid("root.path", "missing")
+	}
+	if len(a.spec.Linux.TimeOffsets) > 0 && !a.opts.Host.TimeOffsets {
+		return &FieldError{Field: "linux.timeOffsets", Reason: "not supported before Linux 6.2", Err: errors.ErrUnsupported}
 	}
 	return a.checkProcess()
 }

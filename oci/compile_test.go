@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // hostV2 and hostV1 are machines as the golden plans have them.
 func hostV2() Host {
 	return Host{
-		CgroupDir: true, UnifiedMount: "/sys/fs/cgroup", Capabilities: 1<<41 - 1, RaiseLimits: true,
+		CgroupDir: true, UnifiedMount: "/sys/fs/cgroup", Capabilities: 1<<41 - 1, RaiseLimits: true, TimeOffsets: true,
 		HardLimits: map[int]uint64{unix.RLIMIT_NOFILE: 1024},
 	}
 }

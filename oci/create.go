@@ -29,7 +29,7 @@ type CreateRequest struct {
 	// Rootfs is a detached mount (fsmount, open_tree) that becomes the root; nil: spec.Root.Path is opened.
 	Rootfs *os.File
 	// Mounts are detached mounts that take the place of the sources of the bind mounts in Spec, by their destination as it stands
-	// there (image volumes, the pod's /dev/shm). Each is cloned, so that one file may serve several containers.
+	// there (image volumes). Each is copied, so that one file may serve several containers, but before Linux 6.15 only one.
 	Mounts map[string]*os.File
 	// ExecFile is executed instead of the file named by process.args[0]; nothing of it need be in the rootfs.
 	ExecFile              *os.File

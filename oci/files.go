@@ -3,6 +3,7 @@
 package oci
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -58,7 +59,7 @@ func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, ow
 		f, err = openTree(unix.AT_FDCWD, q.Path, q, maps)
 		return f, true, err
 	case FileMount:
-		f, err = openTree(int(g.mounts[q.Path].Fd()), "", q, maps)
+		f, err = copyMount(g.mounts[q.Path], q, maps)
 		return f, true, err
 	}
 	if f == nil {
@@ -104,6 +105,24 @@ func openTree(dir int, path string, q *FileRequest, maps idMaps) (*os.File, erro
 		return nil, &os.PathError{Op: "open_tree", Path: q.Path, Err: err}
 	}
 	f := os.NewFile(uintptr(fd), q.Path)
+	if err := prepareTree(f, q, maps); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// copyMount is openTree for a detached mount. Before Linux 6.15 such a one cannot be copied, so that it is used itself, once.
+func copyMount(mount *os.File, q *FileRequest, maps idMaps) (*os.File, error) {
+	f, err := openTree(int(mount.Fd()), "", q, maps)
+	if !errors.Is(err, unix.EINVAL) {
+		return f, err
+	}
+	fd, err := unix.FcntlInt(mount.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, err
+	}
+	f = os.NewFile(uintptr(fd), q.Path)
 	if err := prepareTree(f, q, maps); err != nil {
 		f.Close()
 		return nil, err

@@ -13,6 +13,9 @@ type Host struct {
 	// AppArmorDir: AppArmor has files of its own in /proc/PID/attr (Linux 5.8).
 	AppArmorDir bool
 
+	// TimeOffsets: an exec moves the process into the time namespace that it made (Linux 6.2, timens_on_fork in begin_new_exec).
+	TimeOffsets bool
+
 	// Capabilities are those that a process outside of a user namespace can be given at most.
 	Capabilities uint64
 	// RaiseLimits: rlimits may go over HardLimits, by resource, which are those of the daemon.

@@ -31,6 +31,7 @@ func probeHost(m *cgroup.Manager) (Host, error) {
 	h.AppArmor = readsY("/sys/module/apparmor/parameters/enabled")
 	h.AppArmorDir = exists("/proc/self/attr/apparmor/exec")
 	h.SELinux = exists("/sys/fs/selinux/enforce")
+	h.TimeOffsets = kernelAtLeast(6, 2)
 	if h.Capabilities, err = ownCapabilities(); err != nil {
 		return Host{}, err
 	}
@@ -73,6 +74,19 @@ func cgroupControllers(options string) []string {
 	return slices.DeleteFunc(strings.Split(options, ","), func(o string) bool {
 		return o == "" || slices.Contains(notControllers, o) || strings.HasPrefix(o, "release_agent=")
 	})
+}
+
+// kernelAtLeast compares the kernel's version, for what cannot be found out by trying.
+func kernelAtLeast(major, minor int) bool {
+	var uts unix.Utsname
+	var x, y int
+	if err := unix.Uname(&uts); err != nil {
+		return false
+	}
+	if n, _ := fmt.Sscanf(unix.ByteSliceToString(uts.Release[:]), "%d.%d", &x, &y); n != 2 {
+		return false
+	}
+	return x > major || x == major && y >= minor
 }
 
 func readsY(path string) bool {
