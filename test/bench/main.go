@@ -78,6 +78,7 @@ func scratch(ctx context.Context, l *lane.Lane, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, l.Clear(dir)) }()
 	d, err := l.Start(ctx, dir, "--log-level", "warn")
 	if err != nil {
 		return err
@@ -89,7 +90,7 @@ func scratch(ctx context.Context, l *lane.Lane, o options) (err error) {
 		return d.Restart(ctx)
 	}}
 	o.endpoint = d.Socket()
-	return errors.Join(r.run(ctx, o.endpoint), d.Stop(), d.Close(), l.Clear(dir))
+	return errors.Join(r.run(ctx, o.endpoint), d.Stop(), d.Close())
 }
 
 // foreign measures a runtime that runs already.

@@ -71,7 +71,7 @@ type suite struct {
 }
 
 // run starts a daemon and the suite, and looks for leaks with the daemon still there and after it.
-func (s suite) run(ctx context.Context) ([]spec, error) {
+func (s suite) run(ctx context.Context) (specs []spec, err error) {
 	dir, err := s.lane.NewDir()
 	if err != nil {
 		return nil, err
@@ -85,13 +85,14 @@ func (s suite) run(ctx context.Context) ([]spec, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, s.lane.Clear(dir)) }()
 	d, err := s.lane.Start(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	specs, err := s.critest(ctx, dir, d.Socket())
+	specs, err = s.critest(ctx, dir, d.Socket())
 	return specs, errors.Join(err, d.Stop(), d.Close(), lane.Leaks(ctx, scope, before),
-		copyFile(d.LogPath(), filepath.Join(s.artifacts, "daemon.log")), s.lane.Clear(dir))
+		copyFile(d.LogPath(), filepath.Join(s.artifacts, "daemon.log")))
 }
 
 // critest runs the suite with a TMPDIR of its own: it leaves files there, and mounts while it runs.

@@ -39,6 +39,7 @@ func demo(ctx context.Context, l *lane.Lane) (err error) {
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, l.Clear(dir)) }()
 	s := &show{ctx: ctx, dir: dir}
 	var d *daemon.Daemon
 	err = s.step("crisp serve, until it answers", func() (err error) {
@@ -48,7 +49,7 @@ func demo(ctx context.Context, l *lane.Lane) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, cleanUp(d), l.Clear(dir)) }()
+	defer func() { err = errors.Join(err, cleanUp(d)) }()
 	if s.crictl, err = build.Crictl(ctx); err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"crisp/test/cri"
+	"crisp/test/daemon"
 	"crisp/test/images"
 	"crisp/test/isolate"
 	"crisp/test/lane"
@@ -27,7 +27,7 @@ func (n *node) reboot() {
 	n.killEverything()
 	n.must(lane.UnmountBelow(filepath.Join(n.dir, "s")))
 	n.must(os.RemoveAll(filepath.Join(n.dir, "s")))
-	n.removeCgroups()
+	n.must(lane.RemoveCgroups(daemon.CgroupParent(n.dir)))
 	n.removeLinks()
 
 	const bootID = "/proc/sys/kernel/random/boot_id"
@@ -56,24 +56,6 @@ func (n *node) killEverything() {
 		}
 		return left == 0
 	})
-}
-
-func (n *node) removeCgroups() {
-	n.t.Helper()
-	parents, err := filepath.Glob("/sys/fs/cgroup/*/crisp-" + filepath.Base(n.dir))
-	n.must(err)
-	for _, parent := range append(parents, "/sys/fs/cgroup/crisp-"+filepath.Base(n.dir)) {
-		var dirs []string
-		n.must(filepath.WalkDir(parent, func(path string, d fs.DirEntry, err error) error {
-			if err == nil && d.IsDir() {
-				dirs = append(dirs, path)
-			}
-			return nil
-		}))
-		for _, dir := range slices.Backward(dirs) {
-			n.must(os.Remove(dir))
-		}
-	}
 }
 
 func (n *node) removeLinks() {

@@ -14,8 +14,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"crisp/test/build"
 	"crisp/test/daemon"
 	"crisp/test/images"
@@ -142,22 +140,8 @@ func Leaks(ctx context.Context, scope leak.Scope, before leak.Snapshot) error {
 	return errors.Join(errs...)
 }
 
-// Clear removes what a daemon in dir leaves by design when it is gone for good: its cgroup parent and the directory, which
-// tests that failed may have left mounts in.
+// Clear removes what a daemon in dir leaves by design when it is gone for good, its cgroup parent and the directory, and what a
+// failed test left in them.
 func (l *Lane) Clear(dir string) error {
-	return errors.Join(removeCgroups(daemon.CgroupParent(dir)), UnmountBelow(dir), os.RemoveAll(dir))
-}
-
-func removeCgroups(parent string) error {
-	v1, err := filepath.Glob("/sys/fs/cgroup/*" + parent)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, path := range append(v1, "/sys/fs/cgroup"+parent) {
-		if err := unix.Rmdir(path); err != nil && !errors.Is(err, unix.ENOENT) {
-			errs = append(errs, &os.PathError{Op: "rmdir", Path: path, Err: err})
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(RemoveCgroups(daemon.CgroupParent(dir)), UnmountBelow(dir), os.RemoveAll(dir))
 }
