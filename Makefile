@@ -40,8 +40,9 @@ test: build ## run every check: vet, staticcheck, unit, sanitizers, fuzz, integr
 lint: conmon ## gofmt, vet, staticcheck
 	$(GO) run ./test/suite -only gofmt,vet,staticcheck
 
-fuzz: conmon ## run each fuzz test for FUZZTIME (60s)
-	FUZZTIME=$(or $(FUZZTIME),60s) $(GO) run ./test/suite -only fuzz-c,fuzz-go
+fuzz: conmon ## run each Go fuzz test for FUZZTIME (60s), the C ones for FUZZ_N mutations (5 million)
+	$(MAKE) -C conmon fuzz-smoke FUZZ_N=$(or $(FUZZ_N),5000000)
+	FUZZTIME=$(or $(FUZZTIME),60s) $(GO) run ./test/suite -only fuzz
 
 bench: build ## measure a scratch crisp, print tables (root)
 	$(GO) run ./test/bench

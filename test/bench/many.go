@@ -55,17 +55,20 @@ func (r *rig) burst(ctx context.Context) error {
 
 // reads measures what a kubelet asks every second.
 func (r *rig) reads(ctx context.Context, s *samples) error {
-	for name, call := range map[string]func() error{
-		"ListPodSandbox": func() error { _, err := r.ListPodSandbox(ctx, &runtime.ListPodSandboxRequest{}); return err },
-		"ListContainers": func() error { _, err := r.ListContainers(ctx, &runtime.ListContainersRequest{}); return err },
-		"ListContainerStats": func() error {
+	for _, read := range []struct {
+		name string
+		call func() error
+	}{
+		{"ListPodSandbox", func() error { _, err := r.ListPodSandbox(ctx, &runtime.ListPodSandboxRequest{}); return err }},
+		{"ListContainers", func() error { _, err := r.ListContainers(ctx, &runtime.ListContainersRequest{}); return err }},
+		{"ListContainerStats", func() error {
 			_, err := r.ListContainerStats(ctx, &runtime.ListContainerStatsRequest{})
 			return err
-		},
+		}},
 	} {
 		for range r.rounds {
-			if err := s.time(name, call); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+			if err := s.time(read.name, read.call); err != nil {
+				return fmt.Errorf("%s: %w", read.name, err)
 			}
 		}
 	}

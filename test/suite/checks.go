@@ -47,9 +47,9 @@ func staticcheck(ctx context.Context) (tally, error) {
 	return command(ctx, binary, "./...")
 }
 
-// conmon runs a target of the C part's Makefile.
-func conmon(target string) func(context.Context) (tally, error) {
-	return func(ctx context.Context) (tally, error) { return command(ctx, "make", "-C", "conmon", target) }
+// sanitizers runs the C program's tests and fuzzers under ASan and UBSan.
+func sanitizers(ctx context.Context) (tally, error) {
+	return command(ctx, "make", "-C", "conmon", "san-test")
 }
 
 // integrationPackage runs alone: it starts daemons, and its timing suffers from a busy machine.

@@ -39,9 +39,8 @@ func steps() []step {
 		{name: "vet", run: vet},
 		{name: "staticcheck", run: staticcheck},
 		{name: "unit", run: unit},
-		{name: "sanitizers", run: conmon("san-test")},
-		{name: "fuzz-c", run: conmon("fuzz-smoke")},
-		{name: "fuzz-go", run: fuzz},
+		{name: "sanitizers", run: sanitizers},
+		{name: "fuzz", run: fuzz},
 		{name: "integration", root: true, run: integration},
 		{name: "critest", root: true, run: critest},
 	}
