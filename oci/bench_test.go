@@ -103,8 +103,12 @@ func BenchmarkExec(b *testing.B) {
 func BenchmarkCompile(b *testing.B) {
 	t := newBench(b)
 	s := t.kubernetesSpec("wait")
+	program, err := compileSeccomp(s, t.runtime.seccomp.Compile)
+	if err != nil {
+		b.Fatal(err)
+	}
 	for b.Loop() {
-		c, err := Compile(s, CompileOptions{ID: "x", CgroupPath: "/x", Host: t.runtime.host, Seccomp: t.runtime.seccomp})
+		c, err := Compile(s, CompileOptions{ID: "x", CgroupPath: "/x", Host: t.runtime.host, Program: program})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -23,7 +23,7 @@ type CompileOptions struct {
 	Mounts     map[string]bool // the destinations of the bind mounts whose sources come as files
 	TTY        bool            // as process.terminal
 	Host       Host
-	Seccomp    *seccomp.Compiler // nil: compile without a cache
+	Program    *seccomp.Program // of linux.seccomp, when that is compiled already
 }
 
 // Compiled is a plan and the files that fill its registers.

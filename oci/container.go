@@ -11,6 +11,7 @@ import (
 
 	"crisp/conmon"
 	"crisp/oci/cgroup"
+	"crisp/oci/seccomp"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -29,14 +30,15 @@ type Container struct {
 	runtime    *Runtime
 	monitor    *conmon.Client
 	cgroupPath string
-	kept       *specs.Spec // what execs need
+	namespaces []specs.LinuxNamespace
+	program    *seccomp.Program // nil: unconfined; shared by all with the same profile
 
 	pidfd sync.RWMutex // guards the use of Pidfd against Close
 }
 
 // options are the options for all plans of the container.
 func (c *Container) options() CompileOptions {
-	return CompileOptions{ID: c.ID, CgroupPath: c.cgroupPath, Host: c.runtime.host, Seccomp: c.runtime.seccomp}
+	return CompileOptions{ID: c.ID, CgroupPath: c.cgroupPath, Host: c.runtime.host, Program: c.program}
 }
 
 // Start lets the created process execute the workload.

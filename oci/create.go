@@ -40,10 +40,10 @@ type CreateRequest struct {
 // Create makes the cgroup, opens the files that the plan asks for and has the monitor carry the plan out: then the container
 // stands before its exec. On error everything that was made is undone.
 func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, error) {
-	if q.Spec == nil {
-		return nil, fmt.Errorf("create %s: %w", q.ID, invalid("config.json", "missing"))
+	c, err := r.container(q.ID, q.Spec, q.Monitor)
+	if err != nil {
+		return nil, err
 	}
-	c := r.container(q.ID, q.Spec, q.Monitor)
 	compiled, err := Compile(q.Spec, r.createOptions(&q, c))
 	if err != nil {
 		return nil, err
@@ -112,13 +112,20 @@ func (r *Runtime) dropCgroup(c *Container) {
 	}
 }
 
-// container makes the handle of a container that is not made yet. Of the spec it keeps what execs need.
-func (r *Runtime) container(id string, spec *specs.Spec, monitor *conmon.Client) *Container {
-	c := &Container{ID: id, runtime: r, monitor: monitor, cgroupPath: cgroupPath(id, spec), kept: spec}
-	if spec.Linux != nil {
-		c.kept = &specs.Spec{Linux: &specs.Linux{Namespaces: spec.Linux.Namespaces, Seccomp: spec.Linux.Seccomp}}
+// container makes the handle of a container that is not made yet. Of the spec it keeps what execs need: a node has hundreds.
+func (r *Runtime) container(id string, spec *specs.Spec, monitor *conmon.Client) (*Container, error) {
+	if spec == nil {
+		return nil, invalid("config.json", "missing")
 	}
-	return c
+	program, err := compileSeccomp(spec, r.seccomp.Compile)
+	if err != nil {
+		return nil, err
+	}
+	c := &Container{ID: id, runtime: r, monitor: monitor, cgroupPath: cgroupPath(id, spec), program: program}
+	if spec.Linux != nil {
+		c.namespaces = spec.Linux.Namespaces
+	}
+	return c, nil
 }
 
 // cgroupPath is linux.cgroupsPath below the root of the hierarchies; a container without one gets its own.
@@ -153,10 +160,10 @@ type LoadRequest struct {
 
 // Load returns the handle of a container that an earlier Create made.
 func (r *Runtime) Load(ctx context.Context, q LoadRequest) (*Container, error) {
-	if q.Spec == nil {
-		return nil, fmt.Errorf("load %s: %w", q.ID, invalid("config.json", "missing"))
+	c, err := r.container(q.ID, q.Spec, q.Monitor)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", q.ID, err)
 	}
-	c := r.container(q.ID, q.Spec, q.Monitor)
 	cg, err := r.cgroups.Open(c.cgroupPath)
 	if err != nil && !errors.Is(err, cgroup.ErrNotFound) {
 		return nil, err

@@ -9,20 +9,24 @@ import (
 	"crisp/conmon/plan"
 	"crisp/oci/seccomp"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
-// seccomp compiles linux.seccomp; nil without one.
+// seccomp is the program of the process, nil without one.
 func (a *assembly) seccomp() (*seccomp.Program, error) {
-	profile := a.spec.Linux.Seccomp
-	if profile == nil {
+	if a.opts.Program != nil {
+		return a.opts.Program, nil
+	}
+	return compileSeccomp(a.spec, seccomp.Compile)
+}
+
+// compileSeccomp compiles linux.seccomp; nil without one.
+func compileSeccomp(spec *specs.Spec, compile func(*specs.LinuxSeccomp) (seccomp.Program, error)) (*seccomp.Program, error) {
+	if spec.Linux == nil || spec.Linux.Seccomp == nil {
 		return nil, nil
 	}
-	compile := seccomp.Compile
-	if a.opts.Seccomp != nil {
-		compile = a.opts.Seccomp.Compile
-	}
-	p, err := compile(profile)
+	p, err := compile(spec.Linux.Seccomp)
 	switch {
 	case errors.Is(err, seccomp.ErrArchitecture):
 		return nil, &FieldError{Field: "linux.seccomp", Reason: err.Error(), Err: errors.ErrUnsupported}

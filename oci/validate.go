@@ -77,7 +77,8 @@ func (v *validator) version() {
 func (v *validator) supported() {
 	s := v.spec
 	if h := s.Hooks; h != nil {
-		v.unsupported("hooks.prestart", len(h.Prestart) > 0) //nolint:staticcheck // deprecated, but still in use
+		//lint:ignore SA1019 deprecated, but still in use
+		v.unsupported("hooks.prestart", len(h.Prestart) > 0)
 		v.unsupported("hooks.createRuntime", len(h.CreateRuntime) > 0)
 		v.unsupported("hooks.createContainer", len(h.CreateContainer) > 0)
 		v.unsupported("hooks.startContainer", len(h.StartContainer) > 0)
