@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -281,7 +282,7 @@ func TestFailedPullKeepsItsLayersForTheNext(t *testing.T) {
 	first := im.Layers[0]
 	go func() { // the second layer fails after the first is there
 		for !s.layers.Has(digest.FromBytes(first)) {
-			time.Sleep(time.Millisecond)
+			runtime.Gosched()
 		}
 		once.Do(func() { close(got) })
 	}()
