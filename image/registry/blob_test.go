@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,14 +35,18 @@ func content() []byte {
 
 // breakOff makes the registry break off its first blob responses, each after one of these numbers of bytes.
 func breakOff(reg *registrytest.Registry, after ...int) {
+	next := make(chan int, len(after))
+	for _, n := range after {
+		next <- n
+	}
 	reg.Intercept = func(w http.ResponseWriter, q *http.Request) bool {
-		if len(after) == 0 || !strings.Contains(q.URL.Path, "/blobs/") {
+		select {
+		case n := <-next:
+			reg.ServeContent(&shortWriter{w, n}, q)
+			panic(http.ErrAbortHandler)
+		default:
 			return false
 		}
-		n := after[0]
-		after = after[1:]
-		reg.ServeContent(&shortWriter{w, n}, q)
-		panic(http.ErrAbortHandler)
 	}
 }
 
@@ -99,12 +104,11 @@ func TestBlobThatStallsIsResumed(t *testing.T) {
 	reg := registrytest.New(t)
 	want := content()
 	d := reg.Blob(want)
-	stalls := 1
+	var asked atomic.Bool
 	reg.Intercept = func(w http.ResponseWriter, q *http.Request) bool {
-		if stalls == 0 {
+		if asked.Swap(true) {
 			return false
 		}
-		stalls--
 		reg.ServeContent(&shortWriter{w, 1000}, q)
 		<-q.Context().Done()
 		return true

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -27,7 +28,7 @@ import (
 // newClient makes a client that does not wait long; hosts is the text of _default/hosts.toml, "" for none.
 func newClient(t *testing.T, hosts string) *Client {
 	t.Helper()
-	c := Config{Stall: 5 * time.Second, Backoff: time.Millisecond}
+	c := Config{Stall: 5 * time.Second, Backoff: time.Millisecond, Log: slog.New(slog.DiscardHandler)}
 	if hosts != "" {
 		c.Dir = t.TempDir()
 		writeHosts(t, c.Dir, "_default", hosts)
@@ -149,13 +150,18 @@ func TestTemporaryErrorsAreRetried(t *testing.T) {
 		},
 		func(w http.ResponseWriter) { w.WriteHeader(408) },
 	}
+	next := make(chan func(http.ResponseWriter), len(failures))
+	for _, f := range failures {
+		next <- f
+	}
 	reg.Intercept = func(w http.ResponseWriter, q *http.Request) bool {
-		if len(failures) == 0 {
+		select {
+		case fail := <-next:
+			fail(w)
+			return true
+		default:
 			return false
 		}
-		failures[0](w)
-		failures = failures[1:]
-		return true
 	}
 	m, err := repository(t, newClient(t, ""), reg.Host+"/a", Credential{}).Manifest(t.Context(), "v1")
 	if err != nil || m.Digest != d {
