@@ -42,10 +42,11 @@ func (h *holds) drop(owner string) (free []string) {
 func (s *Store) Hold(imageID, owner string) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	if s.index.byID(imageID) == nil {
+	st := s.index.inUse(imageID)
+	if st == nil {
 		return fmt.Errorf("%w: %.256q", ErrNotFound, imageID)
 	}
-	s.holds.add(imageID, owner)
+	s.holds.add(st.image.ID, owner)
 	return nil
 }
 

@@ -90,6 +90,14 @@ func (x *index) byID(id string) *stored {
 	return x.images[id]
 }
 
+// inUse is the image with this ID, also a removed one, or the one that a name means.
+func (x *index) inUse(ref string) *stored {
+	if s := x.byID(ref); s != nil {
+		return s
+	}
+	return x.find(ref)
+}
+
 func (x *index) byName(ref string) *stored {
 	x.mu.RLock()
 	defer x.mu.RUnlock()

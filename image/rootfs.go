@@ -35,7 +35,7 @@ type RootfsRequest struct {
 
 // MountRootfs returns a detached overlay mount: it is in no mount namespace and goes when it is closed and nobody has attached it.
 func (s *Store) MountRootfs(r RootfsRequest) (*os.File, error) {
-	st := s.index.byID(r.ImageID)
+	st := s.index.inUse(r.ImageID)
 	if st == nil {
 		return nil, fmt.Errorf("mount root filesystem: %w: %.256q", ErrNotFound, r.ImageID)
 	}
@@ -144,7 +144,7 @@ func (s *Store) MountReadOnly(imageID, subPath string) (*os.File, error) {
 
 // MountVolume returns a detached read-only mount of an image's content or a part of it.
 func (s *Store) MountVolume(r VolumeRequest) (*os.File, error) {
-	st := s.index.byID(r.ImageID)
+	st := s.index.inUse(r.ImageID)
 	if st == nil {
 		return nil, fmt.Errorf("mount image volume: %w: %.256q", ErrNotFound, r.ImageID)
 	}
