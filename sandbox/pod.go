@@ -115,9 +115,5 @@ func writeStatus(dir string, encode func() ([]byte, error)) error {
 	if err != nil {
 		return err
 	}
-	w, err := record.Write(dir, record.StatusFile, data)
-	if err != nil {
-		return err
-	}
-	return w.Close()
+	return record.Update(dir, record.StatusFile, data)
 }

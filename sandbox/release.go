@@ -115,6 +115,10 @@ func (m *Manager) releaseCgroup(ctx context.Context, path string) error {
 	if cg == nil || err != nil {
 		return err
 	}
+	// Nearly always it is empty, which the removal finds out faster than a kill of nobody.
+	if err := cg.Remove(ctx); !errors.Is(err, cgroup.ErrBusy) {
+		return err
+	}
 	if err := cg.Kill(ctx); err != nil {
 		return err
 	}

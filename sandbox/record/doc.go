@@ -6,11 +6,11 @@
 //
 //	record.json   what was asked for. Written once, before the first kernel object is made (the intent), and synced before the
 //	              caller hears of success. Never changed.
-//	status.json   what became of it: when it was ready, its pids, its addresses. Replaced by rename at each transition, not synced.
+//	status.json   what became of it: when it was ready, its pids, its addresses. Written over at each transition, not synced.
 //
 // # What is synced, and why that is enough
 //
-// A kill -9 of the daemon loses nothing that a rename has made visible: the page cache is the kernel's. Only a power cut asks for
+// A kill -9 of the daemon loses nothing that a rename or a write has made visible: the page cache is the kernel's. Only a power cut asks for
 // syncs, and it takes all processes, mounts, cgroups and namespaces with it. So what must survive it is that the object
 // exists and what was asked for (record.json), and how its process ended (the exit record, which the monitor syncs). All else in status.json
 // is about kernel objects of one boot: it carries the boot's ID and is only believed in that boot. When it is missing, empty or cut off

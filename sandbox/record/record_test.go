@@ -143,6 +143,60 @@ func TestWriteReplacesAndLeavesNothingBeside(t *testing.T) {
 	}
 }
 
+func TestUpdateLeavesNothingOfTheOldContent(t *testing.T) {
+	dir := t.TempDir()
+	long := &PodStatus{BootID: "b", EndReason: strings.Repeat("x", inPlace)}
+	for i, s := range []*PodStatus{{BootID: "b", EndReason: "a longer reason"}, {BootID: "b"}, {BootID: "b", EndReason: "again"}, long, {BootID: "c"}} {
+		data, err := s.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Update(dir, StatusFile, data); err != nil {
+			t.Fatal(err)
+		}
+		if data, err = Read(dir, StatusFile); err != nil {
+			t.Fatal(err)
+		}
+		if back, err := DecodePodStatus(data); err != nil || !reflect.DeepEqual(s, back) {
+			t.Errorf("%d: %v, %v", i, back, err)
+		}
+		if !strings.HasSuffix(string(data), "\n") {
+			t.Errorf("%d: no newline at the end", i)
+		}
+	}
+	if names, _ := filepath.Glob(filepath.Join(dir, "*")); len(names) != 1 {
+		t.Errorf("left: %v", names)
+	}
+}
+
+func BenchmarkUpdate(b *testing.B) {
+	dir := b.TempDir()
+	data, err := (&PodStatus{BootID: "b", ReadyAt: 1}).Encode()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if err := Update(dir, StatusFile, data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkWrite(b *testing.B) {
+	dir := b.TempDir()
+	data, err := (&PodStatus{BootID: "b", ReadyAt: 1}).Encode()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		w, err := Write(dir, StatusFile, data)
+		if err != nil {
+			b.Fatal(err)
+		}
+		w.Close()
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	pod, _ := examplePod().Encode()
 	ctr, _ := exampleContainer().Encode()
