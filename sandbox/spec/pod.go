@@ -55,6 +55,7 @@ func podSeccomp(sc *runtime.LinuxSandboxSecurityContext, s *specs.Spec) (*specs.
 	}
 	p := sc.GetSeccomp()
 	if p == nil {
+		//lint:ignore SA1019 older clients send nothing else
 		p = securityProfile(sc.GetSeccompProfilePath())
 	}
 	return loadSeccomp(p, s)

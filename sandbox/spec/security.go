@@ -26,6 +26,7 @@ func seccompProfile(sc *runtime.LinuxContainerSecurityContext, s *specs.Spec) (*
 	}
 	p := sc.GetSeccomp()
 	if p == nil {
+		//lint:ignore SA1019 older clients send nothing else
 		p = securityProfile(sc.GetSeccompProfilePath())
 	}
 	return loadSeccomp(p, s)
@@ -93,6 +94,7 @@ func appArmorProfile(sc *runtime.LinuxContainerSecurityContext, h Host) (string,
 	}
 	p := sc.GetApparmor()
 	if p == nil {
+		//lint:ignore SA1019 older clients send nothing else
 		p = securityProfile(sc.GetApparmorProfile())
 	}
 	if p == nil || p.GetProfileType() != runtime.SecurityProfile_Localhost {
