@@ -118,8 +118,8 @@ func parseProcStat(data []byte) (s procStat, err error) {
 		return s, errors.New("no command name")
 	}
 	f := bytes.Fields(data[i+1:])
-	if len(f) < 4 || len(f[0]) != 1 {
-		return s, errors.New("too few fields")
+	if len(f) < 4 || len(f[0]) != 1 || f[0][0] < 'A' || f[0][0] > 'z' {
+		return s, errors.New("no state letter and three numbers")
 	}
 	s.state = f[0][0]
 	for n, to := range []*int{&s.ppid, &s.pgrp, &s.session} {
