@@ -34,7 +34,7 @@ go-version:
 demo: build ## run a pod from nothing and show each step's time (root)
 	$(GO) run ./test/demo
 
-test: build ## run every check: vet, staticcheck, unit, sanitizers, fuzz, integration, critest (root; skips say why)
+test: build ## run every check: vet, staticcheck, unit, fuzz seeds, sanitizers, integration, critest (root; skips say why)
 	$(GO) run ./test/suite $(if $(ONLY),-only $(ONLY))
 
 lint: conmon ## gofmt, vet, staticcheck

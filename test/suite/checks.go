@@ -87,7 +87,7 @@ func integration(ctx context.Context) (tally, error) {
 	return goTest(ctx, []string{"CGO_ENABLED=0", "CRISP=" + crisp}, "-count=1", "-timeout=25m", integrationPackage)
 }
 
-// fuzzTime is short: the suite looks for what breaks at once. `make fuzz` takes longer.
+// fuzzTime is short: it shows what breaks at once. `make fuzz` takes longer.
 const fuzzTime = "3s"
 
 var fuzzName = regexp.MustCompile(`(?m)^Fuzz\w+$`)
