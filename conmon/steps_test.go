@@ -190,7 +190,7 @@ func TestWriteStaysBelowItsFolder(t *testing.T) {
 		"file":                     {"f", [4]uint64{}, 0},
 		"symlink":                  {"link", [4]uint64{}, unix.ELOOP},
 		"parent":                   {"../outside", [4]uint64{}, unix.EXDEV},
-		"missing":                  {"new", [4]uint64{}, unix.ENOENT},
+		"missing":                  {"absent", [4]uint64{}, unix.ENOENT},
 		"made":                     {"new", [4]uint64{0, unix.O_CREAT, 0o600}, 0},
 		"symlink where it is safe": {"link", [4]uint64{1}, 0},
 		"symlink that is absolute": {"abs", [4]uint64{1}, unix.ENOENT},
