@@ -187,6 +187,7 @@ func TestAttacherThatNeverReadsIsDropped(t *testing.T) {
 }
 
 func TestVanishedAttacherIsNoticedWithoutOutput(t *testing.T) {
+	needsRoot(t)
 	m := startMonitor(t)
 	k := m.create("cat", stdin)
 	k.start()
@@ -200,8 +201,9 @@ func TestVanishedAttacherIsNoticedWithoutOutput(t *testing.T) {
 	m.eventually("the monitor closes their files", func() bool { return m.countFDs() == fds })
 }
 
-// countFDs counts the descriptors of the monitor.
+// countFDs counts the descriptors of the monitor, which is not dumpable: only root may look.
 func (m *monitor) countFDs() int {
+	needRoot(m.t)
 	d, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", m.Pid()))
 	if err != nil {
 		m.t.Fatal(err)
@@ -252,12 +254,14 @@ func terminal(text string, barrier bool, rows, cols uint64) *plan.Plan {
 }
 
 func needPTY(t testing.TB) {
+	needRoot(t) // /dev/pts/ptmx has mode 000 unless the mount says otherwise
 	if _, err := os.Stat(filepath.Join("/dev/pts", "ptmx")); err != nil {
 		t.Skip(err)
 	}
 }
 
 func TestTerminalOfAContainer(t *testing.T) {
+	needsRoot(t)
 	needPTY(t)
 	m := startMonitor(t)
 	p := terminal("trap 'stty size' WINCH; stty size; test -t 0 && test -t 1 && test -t 2 && echo tty; "+
@@ -291,6 +295,7 @@ func TestTerminalOfAContainer(t *testing.T) {
 }
 
 func TestHangUpOfATerminalLosesNoOutput(t *testing.T) {
+	needsRoot(t)
 	needPTY(t)
 	m := startMonitor(t)
 	for range 20 {

@@ -444,6 +444,8 @@ func mustRead(t testing.TB, r *os.File, want string) {
 }
 
 func TestOOMScoreIsTheDaemonsOrThePlans(t *testing.T) {
+	needRoot(t) // to write another process's score
+	needsRoot(t)
 	m := startMonitor(t)
 	own, err := os.ReadFile("/proc/self/oom_score_adj")
 	if err != nil {

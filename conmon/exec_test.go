@@ -154,6 +154,7 @@ func TestExecIsSignalled(t *testing.T) {
 }
 
 func TestExecWithTerminal(t *testing.T) {
+	needsRoot(t)
 	needPTY(t)
 	m := startMonitor(t)
 	e := m.exec(ExecRequest{Plan: terminal("stty size; read x; stty size; exit 5", false, 10, 20), TTY: true})
@@ -258,6 +259,7 @@ func TestExecsInTheContainersUserNamespace(t *testing.T) {
 }
 
 func TestManyExecsAtOnce(t *testing.T) {
+	needsRoot(t)
 	m := startMonitor(t)
 	fds := m.countFDs()
 	var wg sync.WaitGroup

@@ -45,6 +45,15 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// needsRoot skips a test that looks into the monitor or makes a terminal: the monitor can't be looked into by its own user (it is not
+// dumpable).
+func needsRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: looks into the monitor, or makes terminals")
+	}
+}
+
 func checkLeaks(fds, goroutines int) int {
 	deadline := time.Now().Add(5 * time.Second)
 	for {
@@ -115,10 +124,10 @@ func (m *monitor) stop() {
 	m.Close()
 }
 
-// needRoot skips a test that makes namespaces.
+// needRoot skips a test that makes namespaces or looks into the monitor.
 func needRoot(t testing.TB) {
 	if os.Geteuid() != 0 {
-		t.Skip("makes namespaces: needs root")
+		t.Skip("needs root: makes namespaces or looks into the monitor")
 	}
 }
 

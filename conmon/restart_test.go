@@ -280,6 +280,7 @@ func TestSocketPathMayBeLong(t *testing.T) {
 }
 
 func TestMonitorSurvivesNonsense(t *testing.T) {
+	needsRoot(t)
 	m := startMonitor(t)
 	m.list()
 	fds := m.countFDs()
@@ -323,6 +324,7 @@ func wantErr(t *testing.T, conn *net.UnixConn) {
 }
 
 func TestIdleMonitorIsSmall(t *testing.T) {
+	needsRoot(t)
 	if os.Getenv(otherBinary) != "" {
 		t.Skip("sanitizers take memory")
 	}
@@ -340,6 +342,7 @@ func TestIdleMonitorIsSmall(t *testing.T) {
 // anonymous is the memory that a process has for itself. The program's text is a memfd, shared by all monitors, but counts as private
 // dirty memory of a single one.
 func anonymous(t testing.TB, pid int) (kib int) {
+	needRoot(t)
 	f, err := os.Open(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
 		t.Fatal(err)
