@@ -196,7 +196,12 @@ func TestCrictlAttaches(t *testing.T) {
 func TestCrictlForwardsPorts(t *testing.T) {
 	n := newNode(t)
 	n.pull(images.Nginx)
-	podID, _ := n.crictlPod(object{"image": object{"image": images.Nginx}})
+	podID, ctrID := n.crictlPod(object{"image": object{"image": images.Nginx}})
+	n.eventually("the server listens", func() bool { // the first refused connection ends crictl
+		resp, err := n.ExecSynchronously(n.ctx, ctrID, "wget", "-q", "-O", "-", "http://127.0.0.1/")
+		n.must(err)
+		return resp.ExitCode == 0
+	})
 	port := freePort(t)
 	forward := n.crictl("port-forward", podID, port+":80")
 	var out lockedBuffer
