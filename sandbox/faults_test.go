@@ -60,6 +60,9 @@ func TestMonitorThatDoesNotAnswerHoldsUpNothing(t *testing.T) {
 	n := newTestNode(t)
 	stuck, c := n.run("stuck")
 	other, otherC := n.run("other")
+	monitor, err := unix.PidfdOpen(stuck.status().MonitorPid, 0)
+	n.must(err)
+	defer unix.Close(monitor)
 	start := time.Now()
 	n.restart(func() { n.kill(stuck.status().MonitorPid, unix.SIGSTOP) })
 	if took := time.Since(start); took > restoreWait+2*time.Second {
@@ -76,6 +79,9 @@ func TestMonitorThatDoesNotAnswerHoldsUpNothing(t *testing.T) {
 	n.must(n.StopPod(t.Context(), stuck.rec.ID))
 	if stuck.ready() || c.state() != exited {
 		t.Errorf("after its stop: pod %v, container %v", stuck.state(), c.state())
+	}
+	if gone, err := unix.Poll([]unix.PollFd{{Fd: int32(monitor), Events: unix.POLLIN}}, 5000); gone != 1 || err != nil {
+		t.Errorf("the monitor is left behind: %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -55,6 +56,9 @@ func (m *Manager) endMonitor(ctx context.Context, p *pod) error {
 	live := p.live.Load()
 	if live == nil || live.monitor == nil {
 		c, err := conmon.Connect(ctx, m.dirs.socket(p.rec.ID))
+		if err != nil && ctx.Err() != nil {
+			return killSilentMonitor(p)
+		}
 		if err != nil {
 			return nil // nobody listens there
 		}
@@ -72,6 +76,43 @@ func (m *Manager) endMonitor(ctx context.Context, p *pod) error {
 		return nil
 	}
 	return err
+}
+
+// killSilentMonitor kills the monitor of an earlier daemon that takes connections and does not answer (it is stopped, or stuck). Its pid is
+// from the record; it is its own while the process has the pod's directory open, as every monitor has for the pause's exit record.
+func killSilentMonitor(p *pod) error {
+	pid := p.status().MonitorPid
+	if pid <= 1 {
+		return nil
+	}
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("pidfd of monitor %d: %w", pid, err)
+	}
+	defer unix.Close(pidfd)
+	if !hasOpen(pid, p.dir) {
+		return nil
+	}
+	p.log.Warn("monitor does not answer, it is killed", "pid", pid)
+	if err := unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("kill monitor %d: %w", pid, err)
+	}
+	return nil
+}
+
+// hasOpen says whether a process has a directory open.
+func hasOpen(pid int, dir string) bool {
+	fds := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, _ := os.ReadDir(fds) // none when the process is gone
+	for _, e := range entries {
+		if to, err := os.Readlink(filepath.Join(fds, e.Name())); err == nil && to == dir {
+			return true
+		}
+	}
+	return false
 }
 
 // killMonitor kills a monitor that holds its socket, so that its pid is its own, and waits until it is reaped.
