@@ -8,12 +8,15 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // socketPath is short: t.TempDir with a long test name may not fit in sun_path.
@@ -207,4 +210,60 @@ func TestNotifyReportsAManagerThatIsGone(t *testing.T) {
 			t.Errorf("no error for %s", name)
 		}
 	}
+}
+
+// A child of a killed daemon that has not come to its exec yet has the lock's descriptor for a moment longer.
+func TestLockIsWaitedForWhenItsHolderIsDead(t *testing.T) {
+	dir := t.TempDir()
+	killed, err := Acquire(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := killed.files[0]
+	child := exec.Command("cat")
+	child.ExtraFiles = []*os.File{f}
+	stdin, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte(strconv.Itoa(dead.Process.Pid)+"\n"), 0); err != nil {
+		t.Fatal(err)
+	}
+	killed.Close()
+	if err := unix.Flock(probe(t, dir), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+		t.Fatalf("the child does not hold the lock: %v", err)
+	}
+	result := make(chan error)
+	go func() {
+		l, err := Acquire(dir)
+		if err == nil {
+			l.Close()
+		}
+		result <- err
+	}()
+	stdin.Close()
+	if err := child.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-result; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// probe opens the lock file once more.
+func probe(t *testing.T, dir string) int {
+	t.Helper()
+	f, err := os.Open(filepath.Join(dir, lockName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return int(f.Fd())
 }

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,11 +44,8 @@ func lock(path string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		defer f.Close()
-		if err == unix.EWOULDBLOCK {
-			return nil, fmt.Errorf("lock %s: %w%s", path, ErrInUse, holder(f))
-		}
+	if err := take(f); err != nil {
+		f.Close()
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	if err := f.Truncate(0); err == nil {
@@ -55,16 +54,39 @@ func lock(path string) (*os.File, error) {
 	return f, nil
 }
 
-// holder names the process that wrote itself into the lock file.
-func holder(f *os.File) string {
+// Patience with the children of a killed daemon: one that was between fork and exec still has the lock's descriptor, until its
+// exec closes it, or until it sees that nobody is left.
+const (
+	patience = 2 * time.Second
+	interval = 2 * time.Millisecond
+)
+
+// take locks the file. A daemon that runs has it for good; one that has been killed may leave it for a moment.
+func take(f *os.File) error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(interval) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return err
+		}
+		pid := holder(f)
+		if pid == 0 {
+			return ErrInUse
+		}
+		if runs(pid) || time.Now().After(deadline) {
+			return fmt.Errorf("%w (pid %d)", ErrInUse, pid)
+		}
+	}
+}
+
+// holder is the process that wrote itself into the lock file, 0: none has yet.
+func holder(f *os.File) int {
 	buf := make([]byte, 16)
 	n, _ := f.ReadAt(buf, 0)
-	pid := strings.TrimSpace(string(buf[:n]))
-	if pid == "" {
-		return ""
-	}
-	return " (pid " + pid + ")"
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(buf[:n])))
+	return max(pid, 0)
 }
+
+func runs(pid int) bool { return !errors.Is(unix.Kill(pid, 0), unix.ESRCH) }
 
 // Close gives the directories up.
 func (l *Locks) Close() error {
