@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"crisp/network/attachment"
 	"crisp/network/netns"
@@ -82,12 +83,15 @@ func (r record) check() error {
 // records is the directory of the records, one file each: <pod ID>.json. A record is written once, before anything is made for the
 // pod, and never changed.
 //
-// It is written in one go, neither aside nor synced. A daemon that is killed in the middle leaves an empty file and has made nothing yet. The page
-// cache outlives the daemon, and after a power cut, which can lose or tear any record, no pod has a network any more: the
-// address that it held is free. So what cannot be read is dropped, and a pod's start is a millisecond shorter.
+// It is written aside and renamed, but not synced. The page cache outlives the daemon, and after a power cut, which can lose or tear any
+// record, no pod has a network any more: the address that it held is free. So what cannot be read is dropped, and a pod's
+// start is a millisecond shorter.
 type records struct {
 	dir string
 }
+
+// asideSuffix is of records that are being written. One that is found belongs to a daemon that was killed, and had made nothing yet.
+const asideSuffix = ".tmp"
 
 func (s records) path(id string) string { return filepath.Join(s.dir, id+".json") }
 
@@ -97,11 +101,15 @@ func (s records) save(r record) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(s.path(r.ID), data, 0o600); err != nil {
-		os.Remove(s.path(r.ID))
-		return err
+	aside := filepath.Join(s.dir, r.ID+asideSuffix)
+	err = os.WriteFile(aside, data, 0o600)
+	if err == nil {
+		err = os.Rename(aside, s.path(r.ID))
 	}
-	return nil
+	if err != nil {
+		os.Remove(aside)
+	}
+	return err
 }
 
 func (s records) remove(id string) error {
@@ -125,7 +133,9 @@ func (s records) load(bad func(name string, err error)) ([]record, error) {
 	for _, e := range entries {
 		r, err := s.open(e.Name())
 		if err != nil {
-			bad(e.Name(), err)
+			if !strings.HasSuffix(e.Name(), asideSuffix) {
+				bad(e.Name(), err)
+			}
 			if err := os.Remove(filepath.Join(s.dir, e.Name())); err != nil {
 				return nil, err
 			}

@@ -5,6 +5,7 @@ package bridge
 import (
 	"bytes"
 	"net/netip"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -60,4 +61,19 @@ func FuzzRecord(f *testing.F) {
 		hardwareAddr(r.IPv4)
 		_ = hostLinkName(r.ID)
 	})
+}
+
+func TestRecordOfAKilledWriterIsDropped(t *testing.T) {
+	s := records{t.TempDir()}
+	torn := s.path("p1")[:len(s.path("p1"))-len(".json")] + asideSuffix
+	if err := os.WriteFile(torn, []byte(`{"version":1,"id":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all, err := s.load(func(name string, err error) { t.Errorf("%s is complained about: %v", name, err) })
+	if err != nil || len(all) != 0 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	if _, err := os.Lstat(torn); !os.IsNotExist(err) {
+		t.Fatalf("it is still there: %v", err)
+	}
 }
