@@ -22,8 +22,16 @@ type CompileOptions struct {
 	ExecFile   bool            // what is executed comes as a file
 	Mounts     map[string]bool // the destinations of the bind mounts whose sources come as files
 	TTY        bool            // as process.terminal
-	Host       Host
-	Program    *seccomp.Program // of linux.seccomp, when that is compiled already
+	Start      bool            // a socket that the barrier listens on comes as a file
+	AtOnce     bool            // no barrier
+	Extra      int             // so many files from number 3 on come
+	Halt       bool            // the process waits for us before it enters its root
+	NoPivot    bool            // chroot instead of pivot_root
+	NoKeyring  bool            // no session keyring of its own
+	// FindProgram: that the program is missing is found out before the barrier.
+	FindProgram bool
+	Host        Host
+	Program     *seccomp.Program // of linux.seccomp, when that is compiled already
 }
 
 // Compiled is a plan and the files that fill its registers.
@@ -76,6 +84,7 @@ func (c *Compiled) String() string {
 //	maskPaths      after readonlyPaths, which may lie above them; from sources of the host that are checked by descriptor, never
 //	               from the image's /dev/null (CVE-2025-31133)
 //	sealRoot       after everything that makes mount points
+//	halt           when all is there that hooks may look at, and the host's files are still in sight
 //	pivot          after all that needs the host's tree, which is gone then
 //	stdio          after pivot: stdin may be /dev/null, and must then be the container's, whose mode it may change, not the host's
 //	limits         after everything was opened (RLIMIT_NOFILE); while the process still may
@@ -112,11 +121,13 @@ func Compile(spec *specs.Spec, o CompileOptions) (*Compiled, error) {
 	a.protectPaths()
 	a.maskPaths()
 	a.sealRoot()
+	a.halt()
 	a.pivot()
 	a.stdio()
 	a.setLimits()
 	a.label()
 	a.credentials(program)
+	a.findProgram()
 	a.barrier()
 	a.execute(program)
 	return a.compiled(), nil
@@ -165,7 +176,24 @@ func (a *assembly) requestFiles() {
 	if a.opts.ExecFile {
 		a.exec = a.file(FileRequest{Kind: FileExec, Note: "what is executed"})
 	}
+	if a.opts.Start {
+		a.start = a.file(FileRequest{Kind: FileStart, Note: "where the start is waited for"})
+	}
+	if a.opts.Halt {
+		a.halted = a.file(FileRequest{Kind: FileHalt, Note: "where the process halts"})
+	}
+	a.requestExtra()
 	a.requestTrees()
+}
+
+// requestExtra requests the files from number 3 on, for registers in a row.
+func (a *assembly) requestExtra() {
+	for i := range a.opts.Extra {
+		r := a.file(FileRequest{Kind: FileExtra, Index: i, Note: "file " + itoa(3+i)})
+		if i == 0 {
+			a.extra = r
+		}
+	}
 }
 
 func (a *assembly) compiled() *Compiled {
@@ -182,8 +210,11 @@ func (a *assembly) hide() {
 
 // barrier is where a created container waits for its start.
 func (a *assembly) barrier() {
+	if a.opts.AtOnce {
+		return
+	}
 	a.about("wait for the start")
-	a.step(plan.OpBarrier)
+	a.step(plan.OpBarrier).FD = a.start
 }
 
 // execute replaces the process by the workload.
@@ -196,6 +227,9 @@ func (a *assembly) execute(program *seccomp.Program) {
 	s.Argv, s.Env = a.process.Args, a.process.Env
 	if s.FD = a.exec; a.exec == plan.NoReg {
 		s.Str[0] = a.process.Args[0]
+	}
+	if a.opts.Extra > 0 {
+		s.Arg[1], s.Arg[2] = uint64(a.opts.Extra), uint64(a.extra)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"os"
 	"sync"
 
-	"crisp/conmon"
 	"crisp/oci/cgroup"
 	"crisp/oci/seccomp"
 
@@ -28,7 +27,7 @@ type Container struct {
 	Cgroup *cgroup.Cgroup // nil: it was gone when the container was loaded
 
 	runtime    *Runtime
-	monitor    *conmon.Client
+	monitor    Executor
 	cgroupPath string
 	namespaces []specs.LinuxNamespace
 	program    *seccomp.Program // nil: unconfined; shared by all with the same profile

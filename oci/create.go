@@ -22,7 +22,7 @@ const undoTimeout = 5 * time.Second
 // CreateRequest says what to create. Files stay the caller's.
 type CreateRequest struct {
 	ID      string
-	Monitor *conmon.Client
+	Monitor Executor
 	Spec    *specs.Spec
 	// Bundle is the directory that a relative root.path starts at.
 	Bundle string
@@ -35,6 +35,22 @@ type CreateRequest struct {
 	ExecFile              *os.File
 	Log, ExitDir          *os.File // see conmon.CreateRequest
 	TTY, Stdin, StdinOnce bool
+
+	// Start is a listening socket: whoever connects to it and sends a byte starts the container. Nil: Container.Start does.
+	Start *os.File
+	// AtOnce: there is no barrier; the workload runs when Create returns.
+	AtOnce bool
+	// Extra are the process's files from number 3 on.
+	Extra []*os.File
+	// NoPivot: the root is entered by chroot, for a host whose root is an initial RAM file system, which pivot_root(2) refuses.
+	NoPivot bool
+	// NoKeyring: the process keeps the session keyring of whoever makes it.
+	NoKeyring bool
+	// FindProgram: that the program is missing is an error of Create already.
+	FindProgram bool
+	// AtHalt is called when the namespaces and mounts of the container are there and nothing of it runs yet; on its error the container
+	// is not made.
+	AtHalt func(ctx context.Context, pid int) error
 }
 
 // Create makes the cgroup, opens the files that the plan asks for and has the monitor carry the plan out: then the container
@@ -74,6 +90,8 @@ func (r *Runtime) createOptions(q *CreateRequest, c *Container) CompileOptions {
 	for destination, f := range q.Mounts {
 		o.Mounts[destination] = f != nil
 	}
+	o.Start, o.AtOnce, o.Extra, o.Halt = q.Start != nil, q.AtOnce, len(q.Extra), q.AtHalt != nil
+	o.NoPivot, o.NoKeyring, o.FindProgram = q.NoPivot, q.NoKeyring, q.FindProgram
 	return o
 }
 
@@ -93,7 +111,28 @@ func (r *Runtime) carryOut(ctx context.Context, q *CreateRequest, c *Container, 
 	case !errors.Is(err, cgroup.ErrNoController): // without it, nobody can tell
 		return conmon.Process{}, err
 	}
-	files, err := r.openFiles(compiled.Files, given{rootfs: q.Rootfs, exec: q.ExecFile, mounts: q.Mounts, join: join}, &opened)
+	g := given{rootfs: q.Rootfs, exec: q.ExecFile, mounts: q.Mounts, join: join, start: q.Start, extra: q.Extra}
+	finish := func() error { return nil }
+	if q.AtHalt != nil {
+		h, err := newHalt(ctx, q.AtHalt)
+		if err != nil {
+			return conmon.Process{}, err
+		}
+		g.halt, finish = h.theirs, h.finish
+	}
+	p, err := r.make(ctx, q, compiled, g, oom, &opened)
+	if haltErr := finish(); haltErr != nil { // the executor knows only that the process died
+		if err == nil { // it is killed with its cgroup
+			p.Close()
+		}
+		return conmon.Process{}, haltErr
+	}
+	return p, err
+}
+
+// make opens the files that the plan asks for and has the executor make the process.
+func (r *Runtime) make(ctx context.Context, q *CreateRequest, compiled *Compiled, g given, oom *os.File, opened *cleanup) (conmon.Process, error) {
+	files, err := r.openFiles(compiled.Files, g, opened)
 	if err != nil {
 		return conmon.Process{}, err
 	}
@@ -113,7 +152,7 @@ func (r *Runtime) dropCgroup(c *Container) {
 }
 
 // container makes the handle of a container that is not made yet. Of the spec it keeps what execs need: a node has hundreds.
-func (r *Runtime) container(id string, spec *specs.Spec, monitor *conmon.Client) (*Container, error) {
+func (r *Runtime) container(id string, spec *specs.Spec, monitor Executor) (*Container, error) {
 	if spec == nil {
 		return nil, invalid("config.json", "missing")
 	}
@@ -155,7 +194,7 @@ type LoadRequest struct {
 	ID      string
 	Spec    *specs.Spec
 	Pid     int // of its first process; 0: it has exited
-	Monitor *conmon.Client
+	Monitor Executor
 }
 
 // Load returns the handle of a container that an earlier Create made.

@@ -24,6 +24,9 @@ const (
 	FileTree                            // a detached copy of the mount at Path
 	FileMount                           // a detached copy of CreateRequest.Mounts[Path]
 	FileContainer                       // the pidfd of the container's first process
+	FileStart                           // CreateRequest.Start
+	FileExtra                           // CreateRequest.Extra[Index]
+	FileHalt                            // the process's end of its halt
 )
 
 // FileRequest says how the daemon opens the file of one register.
@@ -65,7 +68,7 @@ func (f FileRequest) String() string {
 		fmt.Fprintf(&b, " %q", f.Path)
 	}
 	switch f.Kind {
-	case FileCgroupTasks:
+	case FileCgroupTasks, FileExtra:
 		fmt.Fprintf(&b, " %d", f.Index)
 	case FileNamespace:
 		fmt.Fprintf(&b, " type=%#x", f.Namespace)
@@ -88,6 +91,7 @@ func (f FileRequest) String() string {
 var fileKindNames = map[FileKind]string{
 	FileRootfs: "rootfs", FileExec: "exec", FileCgroup: "cgroup", FileCgroupTasks: "cgroup-tasks", FileProcfs: "procfs",
 	FileNamespace: "namespace", FileTree: "tree", FileMount: "mount", FileContainer: "container",
+	FileStart: "start", FileExtra: "extra", FileHalt: "halt",
 }
 
 // String returns the change as in "{set 0x1 clear 0x0 rec}".

@@ -17,6 +17,8 @@ type given struct {
 	rootfs, exec, container *os.File
 	mounts                  map[string]*os.File
 	join                    cgroup.Join
+	start, halt             *os.File
+	extra                   []*os.File
 }
 
 // openFiles opens the files of the requests, for the registers in their order. What it opens is pushed to the cleanup.
@@ -52,6 +54,12 @@ func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, ow
 		f = g.join.Tasks[q.Index]
 	case FileProcfs:
 		f = r.proc
+	case FileStart:
+		f = g.start
+	case FileExtra:
+		f = g.extra[q.Index]
+	case FileHalt:
+		f = g.halt
 	case FileNamespace:
 		f, err = r.openNamespace(q)
 		return f, true, err

@@ -51,21 +51,37 @@ func (a *assembly) sealRoot() {
 // pivot makes the root file system the root and lets go of the host's: pivot_root(2), `pivot_root(".", ".")`, stacks the old root on
 // top of the new one, where it is unmounted from.
 func (a *assembly) pivot() {
+	if a.opts.NoPivot {
+		a.hideHost()
+	}
 	a.about("enter the root file system")
 	a.step(plan.OpFchdir).FD = a.root
-	s := a.step(plan.OpPivotRoot)
-	s.Str[0], s.Str[1] = ".", "."
-	a.about("let go of the host's root")
-	s = a.step(plan.OpUmount, unix.MNT_DETACH)
-	s.Str[0] = "."
-	s = a.step(plan.OpChdir)
-	s.Str[0] = "/"
+	if a.opts.NoPivot {
+		a.step(plan.OpChroot).Str[0] = "."
+	} else {
+		s := a.step(plan.OpPivotRoot)
+		s.Str[0], s.Str[1] = ".", "."
+		a.about("let go of the host's root")
+		s = a.step(plan.OpUmount, unix.MNT_DETACH)
+		s.Str[0] = "."
+	}
+	a.step(plan.OpChdir).Str[0] = "/"
 	// After pivot_root, which refuses a shared root.
 	if p, _ := rootPropagation(a.spec.Linux.RootfsPropagation); p != 0 {
 		a.about("set the root file system's propagation")
 		a.setattr(a.root, Attributes{Propagation: p})
 	}
 	a.close(a.root)
+}
+
+// hideHost unmounts the host's procfs and sysfs, which stay below the root when it is only entered by chroot: whoever may mount could
+// otherwise have them in full, however the container's are masked (mount_too_revealing in fs/namespace.c; runc's msMoveRoot).
+func (a *assembly) hideHost() {
+	for _, path := range []string{"/proc", "/sys"} {
+		a.about("unmount the host's %s", path)
+		a.step(plan.OpUmount, unix.MNT_DETACH).Str[0] = path
+		a.tolerate(unix.EINVAL, unix.EPERM, unix.ENOENT)
+	}
 }
 
 // makeCwd makes the working directory, if it is missing.

@@ -74,6 +74,9 @@ func (a *assembly) newSession() {
 		a.about("make a session")
 		a.step(plan.OpSetsid)
 	}
+	if a.opts.NoKeyring {
+		return
+	}
 	a.about("join the session keyring")
 	s := a.step(plan.OpKeyring)
 	s.Str[0] = "_ses." + a.opts.ID // as runc names it: one for all processes of the container
