@@ -9,6 +9,8 @@ import "errors"
 var (
 	// ErrInvalid: the config.json breaks the runtime spec or contradicts itself.
 	ErrInvalid = errors.New("invalid config")
+	// ErrAdvice: the config.json does what the runtime spec advises against, or cannot have an effect. It is never a reason to fail.
+	ErrAdvice = errors.New("not advised")
 )
 
 // Errors of Create and Exec.
@@ -30,11 +32,13 @@ var (
 	ErrRunning = errors.New("container is running")
 )
 
-// A FieldError says which field of a config.json is at fault.
+// A FieldError says which field of a config.json is at fault. Its Section of the runtime spec follows from the field.
 type FieldError struct {
-	Field  string // the JSON path: "mounts[3].options[1]"
-	Reason string
-	Err    error // ErrInvalid or errors.ErrUnsupported
+	Field    string // the JSON path: "mounts[3].options[1]"
+	Reason   string
+	Err      error // ErrInvalid, ErrAdvice, ErrLSM or errors.ErrUnsupported
+	Severity Severity
+	Scope    Scope
 }
 
 // Error returns "<field>: <reason>".

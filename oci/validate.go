@@ -3,9 +3,8 @@
 package oci
 
 import (
-	"errors"
 	"fmt"
-	"path"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -13,26 +12,18 @@ import (
 )
 
 // Validate says what in a config.json is wrong or not supported yet: a joined list of *FieldError, each with its JSON path. What
-// depends on the host or on files is not looked at.
+// depends on the host or on files is not looked at. Create refuses what it refuses.
 func Validate(spec *specs.Spec) error {
 	v := validator{spec: spec}
-	if spec == nil {
-		return invalid("config.json", "missing")
-	}
-	v.version()
-	v.supported()
-	if spec.Process == nil {
-		v.invalid("process", "missing")
-	} else {
-		v.process("process", spec.Process)
-	}
-	v.mounts()
-	if spec.Linux == nil {
-		v.invalid("linux", "missing")
-	} else {
-		v.linux()
-	}
-	return errors.Join(v.errs...)
+	v.config()
+	return v.findings.Errors()
+}
+
+// Check is Validate for whoever wrote the config.json: it wants a root too, and finds what is not advised.
+func Check(spec *specs.Spec) Findings {
+	v := validator{spec: spec, thorough: true}
+	v.config()
+	return v.findings
 }
 
 // ValidateProcess is Validate for the process of an exec.
@@ -42,34 +33,93 @@ func ValidateProcess(p *specs.Process) error {
 	}
 	v := validator{spec: &specs.Spec{Linux: &specs.Linux{}}}
 	v.process("process", p)
-	return errors.Join(v.errs...)
+	return v.findings.Errors()
 }
 
-// validator collects what is wrong.
+// validator collects what is to be said.
 type validator struct {
-	spec *specs.Spec
-	errs []error
+	spec     *specs.Spec
+	thorough bool // advice is wanted, and time does not matter
+	findings Findings
+}
+
+func (v *validator) add(err error) {
+	if f, ok := err.(*FieldError); ok { //nolint:errorlint // as made by invalid
+		v.findings = append(v.findings, f)
+	}
 }
 
 func (v *validator) invalid(field, format string, args ...any) {
-	v.errs = append(v.errs, invalid(field, fmt.Sprintf(format, args...)))
+	v.add(invalid(field, fmt.Sprintf(format, args...)))
 }
 
 func (v *validator) unsupported(field string, is bool) {
 	if is {
-		v.errs = append(v.errs, unsupported(field))
+		v.add(unsupported(field))
 	}
 }
 
+// advise is for what the runtime spec says SHOULD of, or what has no effect.
+func (v *validator) advise(is bool, field, format string, args ...any) {
+	if is && v.thorough {
+		v.add(advice(field, fmt.Sprintf(format, args...)))
+	}
+}
+
+// at is the path of an element.
+func at(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }
+
+// key is the path of a value of a map.
+func key(field, name string) string { return field + "[" + strconv.Quote(name) + "]" }
+
+func (v *validator) config() {
+	if v.spec == nil {
+		v.invalid("config.json", "missing")
+		return
+	}
+	v.version()
+	v.supported()
+	if v.spec.Process == nil {
+		v.invalid("process", "missing")
+	} else {
+		v.process("process", v.spec.Process)
+	}
+	v.mounts()
+	v.hooks()
+	v.annotations()
+	if v.spec.Linux == nil {
+		v.invalid("linux", "missing")
+	} else {
+		v.linux()
+	}
+	if v.thorough {
+		v.root()
+		v.platforms()
+	}
+}
+
+// semver is the form of semver.org, version 2.0.0.
+var semver = regexp.MustCompile(`^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})` +
+	`(-(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?$`)
+
 // version refuses a specification that this code was not written against: a higher major version may mean anything.
 func (v *validator) version() {
-	major, _, _ := strings.Cut(v.spec.Version, ".")
-	n, err := strconv.Atoi(major)
+	given := v.spec.Version
+	if given == specs.Version {
+		return
+	}
+	if !semver.MatchString(given) {
+		v.invalid("ociVersion", "%q: not a version as in semver 2.0.0", given)
+		return
+	}
+	parts := strings.SplitN(given, ".", 3)
+	major, _ := strconv.Atoi(parts[0])
+	minor, _ := strconv.Atoi(parts[1])
 	switch {
-	case err != nil:
-		v.invalid("ociVersion", "%q: not a version", v.spec.Version)
-	case n > specs.VersionMajor:
-		v.invalid("ociVersion", "%s: higher than %s", v.spec.Version, specs.Version)
+	case major > specs.VersionMajor:
+		v.invalid("ociVersion", "%s: higher than %s", given, specs.Version)
+	case major == specs.VersionMajor && minor > specs.VersionMinor:
+		v.advise(true, "ociVersion", "%s: fields that are newer than %s are ignored", given, specs.Version)
 	}
 }
 
@@ -94,44 +144,44 @@ func (v *validator) supported() {
 	}
 }
 
-func (v *validator) mounts() {
-	for i := range v.spec.Mounts {
-		m := &v.spec.Mounts[i]
-		field := fmt.Sprintf("mounts[%d]", i)
-		switch {
-		case m.Destination == "":
-			v.invalid(field+".destination", "missing")
-		case path.Clean("/"+m.Destination) == "/":
-			v.invalid(field+".destination", "%q: the root has its own field", m.Destination)
-		}
-		v.text(field+".destination", m.Destination)
-		v.text(field+".source", m.Source)
-		v.text(field+".type", m.Type)
-		v.text(field+".options", m.Options...)
-		if (len(m.UIDMappings) == 0) != (len(m.GIDMappings) == 0) {
-			v.invalid(field+".uidMappings", "uidMappings and gidMappings go together")
-		}
-		v.mappings(field+".uidMappings", m.UIDMappings)
-		v.mappings(field+".gidMappings", m.GIDMappings)
+// root demands the field that a caller of Create may leave out, who gives the root as a file.
+func (v *validator) root() {
+	switch r := v.spec.Root; {
+	case r == nil:
+		v.invalid("root", "missing")
+	case r.Path == "":
+		v.invalid("root.path", "missing")
+	default:
+		v.text("root.path", r.Path)
+	}
+}
+
+// platforms names the fields of other operating systems, which are left unread.
+func (v *validator) platforms() {
+	s := v.spec
+	for _, p := range []struct {
+		name string
+		is   bool
+	}{{"freebsd", s.FreeBSD != nil}, {"solaris", s.Solaris != nil}, {"windows", s.Windows != nil}, {"zos", s.ZOS != nil}} {
+		v.advise(p.is, p.name, "ignored: the platform is linux")
+	}
+	if p := s.Process; p != nil {
+		v.advise(p.CommandLine != "", "process.commandLine", "ignored: the platform is linux")
+		v.advise(p.User.Username != "", "process.user.username", "ignored: the platform is linux")
 	}
 }
 
 // text refuses what a C string cannot hold.
-func (v *validator) text(field string, values ...string) {
-	for _, s := range values {
-		if strings.IndexByte(s, 0) >= 0 {
-			v.invalid(field, "has a NUL byte")
-		}
+func (v *validator) text(field, value string) {
+	if strings.IndexByte(value, 0) >= 0 {
+		v.invalid(field, "has a NUL byte")
 	}
 }
 
-func (v *validator) mappings(field string, all []specs.LinuxIDMapping) {
-	for i, m := range all {
-		switch {
-		case m.Size == 0:
-			v.invalid(fmt.Sprintf("%s[%d].size", field, i), "is 0")
-		case uint64(m.ContainerID)+uint64(m.Size) > unchanged, uint64(m.HostID)+uint64(m.Size) > unchanged:
-			v.invalid(fmt.Sprintf("%s[%d].size", field, i), "%d: goes over the highest ID", m.Size)
+func (v *validator) texts(field string, values []string) {
+	for i, s := range values {
+		if strings.IndexByte(s, 0) >= 0 {
+			v.text(at(field, i), s)
 		}
 	}
 }

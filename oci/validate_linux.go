@@ -19,20 +19,25 @@ func (v *validator) linux() {
 	v.uts()
 	v.devices()
 	for _, name := range slices.Sorted(maps.Keys(l.Sysctl)) {
-		if err := checkSysctl(v.spec, name, l.Sysctl[name]); err != nil {
-			v.errs = append(v.errs, err)
-		}
+		v.add(checkSysctl(v.spec, name, l.Sysctl[name]))
 	}
+	v.resources()
+	v.seccomp()
+	v.netDevices()
+	v.intelRdt()
+	v.memoryPolicy()
 	v.paths("linux.maskedPaths", l.MaskedPaths)
 	v.paths("linux.readonlyPaths", l.ReadonlyPaths)
 	v.text("linux.mountLabel", l.MountLabel)
 	v.text("linux.cgroupsPath", l.CgroupsPath)
-	if _, err := rootPropagation(l.RootfsPropagation); err != nil {
-		v.errs = append(v.errs, err)
-	}
+	_, err := rootPropagation(l.RootfsPropagation)
+	v.add(err)
 	if p := l.Personality; p != nil {
 		if _, ok := personalities[p.Domain]; !ok {
 			v.invalid("linux.personality.domain", "%q: unknown", p.Domain)
+		}
+		if len(p.Flags) > 0 {
+			v.invalid("linux.personality.flags", "%q: the runtime spec defines none", p.Flags[0])
 		}
 	}
 }
@@ -40,7 +45,7 @@ func (v *validator) linux() {
 func (v *validator) namespaces() {
 	seen := map[specs.LinuxNamespaceType]bool{}
 	for i, n := range v.spec.Linux.Namespaces {
-		field := fmt.Sprintf("linux.namespaces[%d]", i)
+		field := at("linux.namespaces", i)
 		if _, ok := namespaceFlags[n.Type]; !ok {
 			v.invalid(field+".type", "%q: unknown", n.Type)
 		}
@@ -66,6 +71,8 @@ func (v *validator) userNamespace() {
 	switch {
 	case user == nil && (len(l.UIDMappings) > 0 || len(l.GIDMappings) > 0):
 		v.invalid("linux.uidMappings", "without a user namespace")
+	case user != nil && user.Path != "":
+		v.advise(len(l.UIDMappings) > 0 || len(l.GIDMappings) > 0, "linux.uidMappings", "ignored: the user namespace that is joined has its own")
 	case user != nil && user.Path == "":
 		v.mapsRoot("linux.uidMappings", l.UIDMappings)
 		v.mapsRoot("linux.gidMappings", l.GIDMappings)
@@ -85,7 +92,7 @@ func (v *validator) timeOffsets() {
 		v.invalid("linux.timeOffsets", "without a new time namespace")
 	}
 	for _, clock := range slices.Sorted(maps.Keys(offsets)) {
-		field := fmt.Sprintf("linux.timeOffsets.%s", clock)
+		field := "linux.timeOffsets." + clock
 		if clock != "monotonic" && clock != "boottime" {
 			v.invalid(field, "unknown clock")
 		}
@@ -110,30 +117,54 @@ func (v *validator) uts() {
 }
 
 func (v *validator) devices() {
+	paths, numbers := map[string]int{}, map[string]int{}
 	for i := range v.spec.Linux.Devices {
 		d := &v.spec.Linux.Devices[i]
-		field := fmt.Sprintf("linux.devices[%d]", i)
-		if !path.IsAbs(d.Path) || path.Clean(d.Path) == "/" {
-			v.invalid(field+".path", "%q: not an absolute path of a file", d.Path)
-		}
-		v.text(field+".path", d.Path)
-		if _, ok := deviceKinds[d.Type]; !ok {
-			v.invalid(field+".type", "%q: none of c, b, u, p", d.Type)
-		}
-		if d.Major < 0 || d.Major >= 1<<12 { // the kernel's MINORBITS is 20 of 32
-			v.invalid(field+".major", "%d: not a device number", d.Major)
-		}
-		if d.Minor < 0 || d.Minor >= 1<<20 {
-			v.invalid(field+".minor", "%d: not a device number", d.Minor)
-		}
+		field := at("linux.devices", i)
+		v.device(field, d)
+		number := fmt.Sprint(d.Type, d.Major, ":", d.Minor)
+		before, twice := numbers[number]
+		v.advise(twice && d.Type != "p", field, "the same device as %s", at("linux.devices", before))
+		numbers[number] = i
+		before, twice = paths[path.Clean(d.Path)]
+		v.advise(twice, field+".path", "%q: the same path as that of %s, which it replaces", d.Path, at("linux.devices", before))
+		paths[path.Clean(d.Path)] = i
+	}
+}
+
+func (v *validator) device(field string, d *specs.LinuxDevice) {
+	if !path.IsAbs(d.Path) || path.Clean(d.Path) == "/" {
+		v.invalid(field+".path", "%q: not an absolute path of a file", d.Path)
+	}
+	v.text(field+".path", d.Path)
+	if _, ok := deviceKinds[d.Type]; !ok {
+		v.invalid(field+".type", "%q: none of c, b, u, p", d.Type)
+	}
+	v.number(field, d.Major, d.Minor)
+	v.advise(d.FileMode != nil && d.FileMode.Perm() != *d.FileMode, field+".fileMode", "only the permission bits (octal 0777) count")
+	if d.UID != nil && *d.UID == unchanged {
+		v.invalid(field+".uid", "%d: not a user ID", *d.UID)
+	}
+	if d.GID != nil && *d.GID == unchanged {
+		v.invalid(field+".gid", "%d: not a group ID", *d.GID)
+	}
+}
+
+// number checks a device number: MINORBITS of the kernel's include/linux/kdev_t.h is 20 of 32.
+func (v *validator) number(field string, major, minor int64) {
+	if major < 0 || major >= 1<<12 {
+		v.invalid(field+".major", "%d: not a device number", major)
+	}
+	if minor < 0 || minor >= 1<<20 {
+		v.invalid(field+".minor", "%d: not a device number", minor)
 	}
 }
 
 func (v *validator) paths(field string, all []string) {
 	for i, p := range all {
 		if !path.IsAbs(p) {
-			v.invalid(fmt.Sprintf("%s[%d]", field, i), "%q: not absolute", p)
+			v.invalid(at(field, i), "%q: not absolute", p)
 		}
-		v.text(fmt.Sprintf("%s[%d]", field, i), p)
+		v.text(at(field, i), p)
 	}
 }

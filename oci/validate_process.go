@@ -3,9 +3,11 @@
 package oci
 
 import (
-	"fmt"
+	"maps"
 	"math"
 	"path"
+	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -16,16 +18,22 @@ func (v *validator) process(field string, p *specs.Process) {
 	} else if p.Args[0] == "" {
 		v.invalid(field+".args[0]", "is empty")
 	}
-	v.text(field+".args", p.Args...)
-	v.text(field+".env", p.Env...)
+	v.texts(field+".args", p.Args)
+	v.environment(field+".env", p.Env)
 	v.text(field+".cwd", p.Cwd)
 	v.text(field+".apparmorProfile", p.ApparmorProfile)
 	v.text(field+".selinuxLabel", p.SelinuxLabel)
-	if !path.IsAbs(p.Cwd) {
+	switch {
+	case p.Cwd == "":
+		v.invalid(field+".cwd", "missing")
+	case !path.IsAbs(p.Cwd):
 		v.invalid(field+".cwd", "%q: not absolute", p.Cwd)
 	}
-	if s := p.ConsoleSize; s != nil && (s.Height > math.MaxUint16 || s.Width > math.MaxUint16) {
-		v.invalid(field+".consoleSize", "%dx%d: over 65535", s.Width, s.Height)
+	if s := p.ConsoleSize; s != nil {
+		v.advise(!p.Terminal, field+".consoleSize", "ignored: process.terminal is false")
+		if s.Height > math.MaxUint16 || s.Width > math.MaxUint16 {
+			v.invalid(field+".consoleSize", "%dx%d: over 65535", s.Width, s.Height)
+		}
 	}
 	v.user(field+".user", &p.User)
 	v.rlimits(field+".rlimits", p.Rlimits)
@@ -33,6 +41,26 @@ func (v *validator) process(field string, p *specs.Process) {
 		v.invalid(field+".oomScoreAdj", "%d: not in -1000 to 1000", *adj)
 	}
 	v.priorities(field, p)
+	if p.Capabilities != nil {
+		v.capabilities(field+".capabilities", p.Capabilities)
+	}
+}
+
+// environment wants "NAME=value" (environ(7)). A kernel takes anything; programs do not.
+func (v *validator) environment(field string, env []string) {
+	v.texts(field, env)
+	if !v.thorough {
+		return
+	}
+	seen := map[string]int{}
+	for i, e := range env {
+		name, _, ok := strings.Cut(e, "=")
+		v.advise(!ok, at(field, i), "%q: not of the form NAME=value", e)
+		v.advise(ok && name == "", at(field, i), "%q: the name is empty", e)
+		before, twice := seen[name]
+		v.advise(ok && twice, at(field, i), "%s is given before, as [%d]", name, before)
+		seen[name] = i
+	}
 }
 
 // user refuses the ID -1: setresuid(2) takes it as "leave it", so that the process would stay root (cf. CVE-2024-40635).
@@ -45,7 +73,7 @@ func (v *validator) user(field string, u *specs.User) {
 	}
 	for i, g := range u.AdditionalGids {
 		if g == unchanged {
-			v.invalid(fmt.Sprintf("%s.additionalGids[%d]", field, i), "%d: not a group ID", g)
+			v.invalid(at(field+".additionalGids", i), "%d: not a group ID", g)
 		}
 	}
 	if u.Umask != nil && *u.Umask > 0o777 {
@@ -56,16 +84,16 @@ func (v *validator) user(field string, u *specs.User) {
 func (v *validator) rlimits(field string, all []specs.POSIXRlimit) {
 	seen := map[string]bool{}
 	for i, l := range all {
-		at := fmt.Sprintf("%s[%d]", field, i)
+		entry := at(field, i)
 		if _, ok := rlimits[l.Type]; !ok {
-			v.invalid(at+".type", "%q: unknown", l.Type)
+			v.invalid(entry+".type", "%q: unknown", l.Type)
 		}
 		if seen[l.Type] {
-			v.invalid(at+".type", "%q: given twice", l.Type)
+			v.invalid(entry+".type", "%q: given twice", l.Type)
 		}
 		seen[l.Type] = true
 		if l.Soft > l.Hard {
-			v.invalid(at+".soft", "%d: over the hard limit of %d", l.Soft, l.Hard)
+			v.invalid(entry+".soft", "%d: over the hard limit of %d", l.Soft, l.Hard)
 		}
 	}
 }
@@ -103,17 +131,73 @@ func (v *validator) scheduler(field string, s *specs.Scheduler) {
 	}
 	for i, f := range s.Flags {
 		if _, ok := schedFlags[f]; !ok {
-			v.invalid(fmt.Sprintf("%s.flags[%d]", field, i), "%q: unknown", f)
+			v.invalid(at(field+".flags", i), "%q: unknown", f)
 		}
 	}
 	if s.Nice < -20 || s.Nice > 19 {
 		v.invalid(field+".nice", "%d: not in -20 to 19", s.Nice)
 	}
+	v.schedulerPriority(field, s)
+	v.schedulerDeadline(field, s)
+}
+
+// schedulerPriority: sched(7) has the range.
+func (v *validator) schedulerPriority(field string, s *specs.Scheduler) {
 	realtime := s.Policy == specs.SchedFIFO || s.Policy == specs.SchedRR
-	if s.Priority != 0 && !realtime {
+	switch {
+	case !realtime && s.Priority != 0:
 		v.invalid(field+".priority", "%d: only SCHED_FIFO and SCHED_RR have one", s.Priority)
+	case realtime && (s.Priority < 1 || s.Priority > 99):
+		v.invalid(field+".priority", "%d: not in 1 to 99", s.Priority)
 	}
-	if s.Policy != specs.SchedDeadline && (s.Runtime != 0 || s.Deadline != 0 || s.Period != 0) {
+	niceless := realtime || s.Policy == specs.SchedDeadline || s.Policy == specs.SchedIdle
+	v.advise(niceless && s.Nice != 0, field+".nice", "%d: %s does not use it", s.Nice, s.Policy)
+}
+
+// schedulerDeadline: 1024 <= runtime <= deadline <= period (sched_setattr(2)); a period of 0 is the deadline.
+func (v *validator) schedulerDeadline(field string, s *specs.Scheduler) {
+	switch {
+	case s.Policy != specs.SchedDeadline && (s.Runtime != 0 || s.Deadline != 0 || s.Period != 0):
 		v.invalid(field+".runtime", "only SCHED_DEADLINE has runtime, deadline and period")
+	case s.Policy != specs.SchedDeadline:
+	case s.Runtime < 1024:
+		v.invalid(field+".runtime", "%d: less than 1024 nanoseconds", s.Runtime)
+	case s.Runtime > s.Deadline:
+		v.invalid(field+".deadline", "%d: less than the runtime of %d", s.Deadline, s.Runtime)
+	case s.Period != 0 && s.Deadline > s.Period:
+		v.invalid(field+".period", "%d: less than the deadline of %d", s.Period, s.Deadline)
+	}
+}
+
+// capabilities names those that are unknown, which are left out, and what capset(2) would refuse.
+func (v *validator) capabilities(field string, c *specs.LinuxCapabilities) {
+	if !v.thorough { // Compile finds the same in less time
+		return
+	}
+	known := capabilityBits()
+	for _, set := range []struct {
+		name  string
+		names []string
+	}{
+		{"bounding", c.Bounding}, {"effective", c.Effective}, {"inheritable", c.Inheritable}, {"permitted", c.Permitted},
+		{"ambient", c.Ambient},
+	} {
+		seen := map[string]bool{}
+		for i, name := range set.names {
+			entry := at(field+"."+set.name, i)
+			v.advise(known[name] == 0, entry, "%q: unknown, ignored%s", name, didYouMean(name, maps.Keys(known)))
+			v.advise(seen[name], entry, "%q: given twice", name)
+			seen[name] = true
+		}
+	}
+	for _, name := range c.Effective {
+		if known[name] != 0 && !slices.Contains(c.Permitted, name) {
+			v.invalid(field+".effective", "%s: not permitted", name)
+		}
+	}
+	for _, name := range c.Ambient {
+		if known[name] != 0 && (!slices.Contains(c.Permitted, name) || !slices.Contains(c.Inheritable, name)) {
+			v.invalid(field+".ambient", "%s: not permitted and inheritable", name)
+		}
 	}
 }
