@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package security
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"syscall"
+	"testing"
+
+	"crisp/test/lane"
+
+	"golang.org/x/sys/unix"
+)
+
+// inside says to a test program that it is in the namespaces that TestMain wants.
+const inside = "CRISP_TEST_INSIDE=1"
+
+// testCgroup is above the cgroups of all containers of a run of these tests.
+var testCgroup = fmt.Sprintf("/crisp-security-%d", os.Getpid())
+
+// TestMain runs the tests in mount, network and UTS namespaces of their own: mounts are shared there, as systemd makes them, so that
+// one that is not isolated shows up; and whoever breaks out does less harm.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == launchArg {
+		launch(os.Args[2:])
+	}
+	if os.Geteuid() != 0 {
+		os.Exit(m.Run()) // each test skips, and says why
+	}
+	if !slices.Contains(os.Environ(), inside) {
+		os.Exit(again())
+	}
+	code := 1
+	if err := prepare(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	} else {
+		code = m.Run()
+	}
+	if tools != "" {
+		os.RemoveAll(tools)
+	}
+	if err := lane.RemoveCgroups(testCgroup); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// prepare makes mounts shared, and this process the parent of containers whose runtime has exited.
+func prepare() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
+		return fmt.Errorf("make mounts shared: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("become subreaper: %w", err)
+	}
+	return nil
+}
+
+// again runs this program in new namespaces.
+func again() int {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), inside)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Unshareflags: unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC, Pdeathsig: unix.SIGKILL,
+	}
+	runtime.LockOSThread() // Pdeathsig is about the thread
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	return cmd.ProcessState.ExitCode()
+}
