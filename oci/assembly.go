@@ -29,6 +29,8 @@ type assembly struct {
 	caps     capabilitySets
 
 	cgroups    []plan.Reg // cgroup files that the process writes itself into
+	container  plan.Reg   // the pidfd of the container that is joined
+	place      plan.Reg   // root.path, where the root file system is attached; NoReg: on top of the host's root
 	namespaces []joined
 	root       plan.Reg // the root file system's mount
 	proc       plan.Reg // the daemon's own procfs
@@ -49,6 +51,7 @@ type joined struct {
 
 func newAssembly(spec *specs.Spec, process *specs.Process, o CompileOptions) *assembly {
 	a := &assembly{
+		container: plan.NoReg, place: plan.NoReg,
 		spec: spec, process: process, opts: o, plan: plan.New(),
 		root: plan.NoReg, proc: plan.NoReg, exec: plan.NoReg,
 		start: plan.NoReg, halted: plan.NoReg, extra: plan.NoReg, dev: plan.NoReg, devpts: plan.NoReg,

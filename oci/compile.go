@@ -3,10 +3,13 @@
 package oci
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strings"
 
 	"crisp/conmon/plan"
+	"crisp/oci/hook"
 	"crisp/oci/seccomp"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -20,6 +23,7 @@ type CompileOptions struct {
 	CgroupPath string          // the container's cgroup, below each hierarchy
 	Rootfs     bool            // the root file system comes as a file
 	ExecFile   bool            // what is executed comes as a file
+	ExecPath   string          // what is executed instead of process.args[0]
 	Mounts     map[string]bool // the destinations of the bind mounts whose sources come as files
 	TTY        bool            // as process.terminal
 	Start      bool            // a socket that the barrier listens on comes as a file
@@ -39,6 +43,11 @@ type Compiled struct {
 	Plan     *plan.Plan
 	Files    []FileRequest // for the registers 0, 1, …
 	Warnings []string      // what the spec asks for and cannot be had, where the runtime spec says not to fail
+}
+
+// halts says whether the process waits for us on its way.
+func (c *Compiled) halts() bool {
+	return slices.ContainsFunc(c.Files, func(f FileRequest) bool { return f.Kind == FileHalt })
 }
 
 // String returns the readable form: files, then the plan.
@@ -65,6 +74,7 @@ func (c *Compiled) String() string {
 //	               becomes; before the user namespace's root, who may not write there
 //	namespaces     before whatever they rule: hostname, sysctl, and the mounts of proc, sysfs, mqueue and cgroup2, which show the
 //	               namespaces of who makes them
+//	findPlace      as the daemon's user: root of a user namespace may not have the right to go there
 //	becomeRoot     after the namespaces of the host were joined by their files; before any file is made, which belongs to the root of
 //	               the user namespace
 //	hostname       after namespaces
@@ -80,11 +90,12 @@ func (c *Compiled) String() string {
 //	terminal       after devices and the mount of /dev/pts; /dev/console is bound from the descriptor that TIOCGPTPEER gave
 //	               (CVE-2025-52565)
 //	makeCwd        before the root is read-only; inside the root
+//	halt           when all is there that hooks may look at, and the host's files are still in sight; before anything is protected from
+//	               them: they make devices, libraries and links for the container to find (CDI's createContainer hooks)
 //	readonlyPaths  after all that is mounted below them
 //	maskPaths      after readonlyPaths, which may lie above them; from sources of the host that are checked by descriptor, never
 //	               from the image's /dev/null (CVE-2025-31133)
 //	sealRoot       after everything that makes mount points
-//	halt           when all is there that hooks may look at, and the host's files are still in sight
 //	pivot          after all that needs the host's tree, which is gone then
 //	stdio          after pivot: stdin may be /dev/null, and must then be the container's, whose mode it may change, not the host's
 //	limits         after everything was opened (RLIMIT_NOFILE); while the process still may
@@ -108,6 +119,7 @@ func Compile(spec *specs.Spec, o CompileOptions) (*Compiled, error) {
 	a.hide()
 	a.enterCgroups()
 	a.enterNamespaces()
+	a.findPlace()
 	a.becomeRoot()
 	a.setHostname()
 	a.setSysctls()
@@ -118,10 +130,10 @@ func Compile(spec *specs.Spec, o CompileOptions) (*Compiled, error) {
 	a.makeDevices()
 	a.makeConsole()
 	a.makeCwd()
+	a.halt()
 	a.protectPaths()
 	a.maskPaths()
 	a.sealRoot()
-	a.halt()
 	a.pivot()
 	a.stdio()
 	a.setLimits()
@@ -141,8 +153,14 @@ func (a *assembly) check() error {
 	if !a.opts.Rootfs && (a.spec.Root == nil || a.spec.Root.Path == "") {
 		return invalid("root.path", "missing")
 	}
+	if hook.BeforePivot(a.spec.Hooks) && (a.spec.Root == nil || a.spec.Root.Path == "") {
+		return invalid("root.path", "missing: hooks look for the root file system there")
+	}
 	if len(a.spec.Linux.TimeOffsets) > 0 && !a.opts.Host.TimeOffsets {
 		return &FieldError{Field: "linux.timeOffsets", Reason: "not supported before Linux 6.2", Err: errors.ErrUnsupported}
+	}
+	if a.opts.AtOnce && len(hook.Of(a.spec.Hooks, hook.StartContainer).Hooks) > 0 {
+		return invalid("hooks.startContainer", "the container is to run at once, and has no moment for them")
 	}
 	return a.checkProcess()
 }
@@ -222,11 +240,11 @@ func (a *assembly) execute(program *seccomp.Program) {
 	if a.process.NoNewPrivileges {
 		a.loadSeccomp(program)
 	}
-	a.about("exec %s", a.process.Args[0])
+	a.about("exec %s", cmp.Or(a.opts.ExecPath, a.process.Args[0]))
 	s := a.step(plan.OpExec)
 	s.Argv, s.Env = a.process.Args, a.process.Env
 	if s.FD = a.exec; a.exec == plan.NoReg {
-		s.Str[0] = a.process.Args[0]
+		s.Str[0] = cmp.Or(a.opts.ExecPath, a.process.Args[0])
 	}
 	if a.opts.Extra > 0 {
 		s.Arg[1], s.Arg[2] = uint64(a.opts.Extra), uint64(a.extra)

@@ -27,14 +27,14 @@ func CompileExec(spec *specs.Spec, process *specs.Process, o CompileOptions) (*C
 		return nil, err
 	}
 	a.requestCgroups()
-	container := a.requestContainer()
+	a.requestContainer()
 	if a.labelled() {
 		a.proc = a.file(FileRequest{Kind: FileProcfs, Note: "open the procfs"})
 	}
 	a.hide()
 	a.setAffinity("initial", process.ExecCPUAffinity)
 	a.enterCgroups()
-	a.enterContainer(container)
+	a.enterContainer()
 	a.becomeRoot()
 	if a.tty() {
 		a.close(a.makeTerminal(plan.NoReg))
@@ -50,26 +50,46 @@ func CompileExec(spec *specs.Spec, process *specs.Process, o CompileOptions) (*C
 
 // requestContainer requests the pidfd of the container's first process, which stands for all its namespaces (setns(2)). User
 // and PID namespaces are joined before the clone.
-func (a *assembly) requestContainer() plan.Reg {
-	r := a.file(FileRequest{Kind: FileContainer, Note: "the container"})
-	if a.userns {
-		a.plan.JoinUser = r
-	}
+//
+// Once in a user namespace a process may not use the pidfd of one that has not executed the workload yet: its memory is still the
+// host's and undumpable (ptrace_may_access). The files of namespaces ask for no more than rights in those. The time namespace is always
+// joined by its file, for the same reason: the pidfd of a process that has yet to execute stands for the one that it leaves then.
+func (a *assembly) requestContainer() {
+	a.container = a.file(FileRequest{Kind: FileContainer, Note: "the container"})
 	if a.has(specs.PIDNamespace) {
-		a.plan.JoinPID = r
+		a.plan.JoinPID = a.container
 	}
-	return r
+	if a.userns {
+		a.plan.JoinUser = a.container
+	}
+	for _, n := range a.spec.Linux.Namespaces {
+		if n.Type == specs.UserNamespace || n.Type == specs.PIDNamespace || (!a.userns && n.Type != specs.TimeNamespace) {
+			continue
+		}
+		flag := namespaceFlags[n.Type]
+		r := a.file(FileRequest{
+			Kind: FileContainerNamespace, Namespace: flag, Note: "open the container's " + string(n.Type) + " namespace",
+		})
+		a.namespaces = append(a.namespaces, joined{"container's " + string(n.Type), flag, r})
+	}
 }
 
-// enterContainer joins the other namespaces in one call. The one of cgroups comes after the cgroup was entered.
-func (a *assembly) enterContainer(container plan.Reg) {
-	var flags uint64
-	for _, n := range a.spec.Linux.Namespaces {
-		flags |= namespaceFlags[n.Type]
+// enterContainer joins the other namespaces, in one call where that is possible. The one of cgroups comes after the cgroup was entered.
+func (a *assembly) enterContainer() {
+	for _, n := range a.namespaces {
+		a.about("join the %s namespace", n.name)
+		a.step(plan.OpSetns, n.flag).FD = n.reg
+		a.close(n.reg)
 	}
 	a.about("join the container's namespaces")
-	a.step(plan.OpSetns, flags&^(unix.CLONE_NEWUSER|unix.CLONE_NEWPID)).FD = container
-	a.close(container)
+	if !a.userns {
+		var flags uint64
+		for _, n := range a.spec.Linux.Namespaces {
+			flags |= namespaceFlags[n.Type]
+		}
+		a.step(plan.OpSetns, flags&^(unix.CLONE_NEWUSER|unix.CLONE_NEWPID|unix.CLONE_NEWTIME)).FD = a.container
+	}
+	a.close(a.container)
 }
 
 // setAffinity sets one of the masks of process.execCPUAffinity.

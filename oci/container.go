@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"crisp/oci/cgroup"
 	"crisp/oci/seccomp"
@@ -31,6 +32,9 @@ type Container struct {
 	cgroupPath string
 	namespaces []specs.LinuxNamespace
 	program    *seccomp.Program // nil: unconfined; shared by all with the same profile
+	hooks      *hooks           // nil: none
+
+	poststopped atomic.Bool // the poststop hooks ran
 
 	pidfd sync.RWMutex // guards the use of Pidfd against Close
 }
@@ -40,8 +44,37 @@ func (c *Container) options() CompileOptions {
 	return CompileOptions{ID: c.ID, CgroupPath: c.cgroupPath, Host: c.runtime.host, Program: c.program}
 }
 
-// Start lets the created process execute the workload.
-func (c *Container) Start(ctx context.Context) error { return c.monitor.StartContainer(ctx, c.ID) }
+// Start runs the startContainer hooks, lets the created process execute the workload, and runs the poststart hooks. A hook that fails
+// ends the container (runtime.md, "Lifecycle").
+func (c *Container) Start(ctx context.Context) error {
+	if err := c.beforeExec(ctx); err != nil {
+		c.end()
+		return err
+	}
+	if err := c.monitor.StartContainer(ctx, c.ID); err != nil {
+		return err
+	}
+	return c.started(ctx)
+}
+
+// started runs the poststart hooks.
+func (c *Container) started(ctx context.Context) error {
+	err := c.poststart(ctx)
+	if err != nil {
+		c.end()
+	}
+	return err
+}
+
+// end kills a container whose start failed.
+func (c *Container) end() {
+	ctx, cancel := context.WithTimeout(context.Background(), undoTimeout)
+	defer cancel()
+	_ = c.Kill(unix.SIGKILL)
+	if err := c.KillAll(ctx); err != nil {
+		c.runtime.log.Warn("container that failed to start goes on", "container", c.ID, "error", err)
+	}
+}
 
 // Running says whether the first process has not exited yet, started or not.
 func (c *Container) Running() bool {
@@ -107,8 +140,8 @@ func (c *Container) Stats() (cgroup.Stats, error) {
 	return c.Cgroup.Stats()
 }
 
-// Delete removes the container's cgroup, with processes that outlived the first one, and closes the Pidfd. ErrRunning while the first
-// process runs; deleting twice is no error.
+// Delete removes the container's cgroup, with processes that outlived the first one, runs the poststop hooks, and closes the Pidfd.
+// ErrRunning while the first process runs; deleting twice is no error.
 func (c *Container) Delete(ctx context.Context) error {
 	if c.Running() {
 		return ErrRunning
@@ -118,6 +151,7 @@ func (c *Container) Delete(ctx context.Context) error {
 			return err
 		}
 	}
+	c.poststop(ctx)
 	c.Close()
 	return nil
 }

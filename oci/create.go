@@ -12,6 +12,7 @@ import (
 
 	"crisp/conmon"
 	"crisp/oci/cgroup"
+	"crisp/oci/hook"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -38,7 +39,8 @@ type CreateRequest struct {
 
 	// Start is a listening socket: whoever connects to it and sends a byte starts the container. Nil: Container.Start does.
 	Start *os.File
-	// AtOnce: there is no barrier; the workload runs when Create returns.
+	// AtOnce: there is no barrier; the workload runs when Create returns. Not for a container with startContainer hooks, which run while
+	// it stands at the barrier.
 	AtOnce bool
 	// Extra are the process's files from number 3 on.
 	Extra []*os.File
@@ -48,7 +50,7 @@ type CreateRequest struct {
 	NoKeyring bool
 	// FindProgram: that the program is missing is an error of Create already.
 	FindProgram bool
-	// AtHalt is called when the namespaces and mounts of the container are there and nothing of it runs yet; on its error the container
+	// AtHalt is called, after the hooks that come there, when the namespaces and mounts of the container are there and nothing of it runs yet; on its error the container
 	// is not made.
 	AtHalt func(ctx context.Context, pid int) error
 }
@@ -60,6 +62,7 @@ func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, erro
 	if err != nil {
 		return nil, err
 	}
+	c.hooks = newHooks(q.ID, q.Spec, q.Bundle)
 	compiled, err := Compile(q.Spec, r.createOptions(&q, c))
 	if err != nil {
 		return nil, err
@@ -72,12 +75,17 @@ func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, erro
 	if c.Cgroup, err = r.cgroups.Create(c.cgroupPath, q.Spec.Linux.Resources); err != nil {
 		return nil, err
 	}
-	undo.push(func() { r.dropCgroup(c) })
+	undo.push(func() { r.dropCgroup(c); c.undoHooks() })
 	p, err := r.carryOut(ctx, &q, c, compiled)
 	if err != nil {
 		return nil, err
 	}
 	c.Pid, c.Pidfd = p.Pid, p.Pidfd
+	if q.AtOnce {
+		if err := c.started(ctx); err != nil {
+			return nil, err
+		}
+	}
 	undo.release()
 	return c, nil
 }
@@ -90,7 +98,7 @@ func (r *Runtime) createOptions(q *CreateRequest, c *Container) CompileOptions {
 	for destination, f := range q.Mounts {
 		o.Mounts[destination] = f != nil
 	}
-	o.Start, o.AtOnce, o.Extra, o.Halt = q.Start != nil, q.AtOnce, len(q.Extra), q.AtHalt != nil
+	o.Start, o.AtOnce, o.Extra, o.Halt = q.Start != nil, q.AtOnce, len(q.Extra), q.AtHalt != nil || hook.BeforePivot(q.Spec.Hooks)
 	o.NoPivot, o.NoKeyring, o.FindProgram = q.NoPivot, q.NoKeyring, q.FindProgram
 	return o
 }
@@ -113,8 +121,8 @@ func (r *Runtime) carryOut(ctx context.Context, q *CreateRequest, c *Container, 
 	}
 	g := given{rootfs: q.Rootfs, exec: q.ExecFile, mounts: q.Mounts, join: join, start: q.Start, extra: q.Extra}
 	finish := func() error { return nil }
-	if q.AtHalt != nil {
-		h, err := newHalt(ctx, q.AtHalt)
+	if compiled.halts() {
+		h, err := newHalt(ctx, func(ctx context.Context, pid int) error { return c.halted(ctx, pid, q) })
 		if err != nil {
 			return conmon.Process{}, err
 		}
@@ -193,7 +201,8 @@ func isSystemdPath(p string) bool {
 type LoadRequest struct {
 	ID      string
 	Spec    *specs.Spec
-	Pid     int // of its first process; 0: it has exited
+	Bundle  string // as CreateRequest.Bundle: hooks are told
+	Pid     int    // of its first process; 0: it has exited
 	Monitor Executor
 }
 
@@ -203,6 +212,7 @@ func (r *Runtime) Load(ctx context.Context, q LoadRequest) (*Container, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", q.ID, err)
 	}
+	c.hooks = newHooks(q.ID, q.Spec, q.Bundle)
 	cg, err := r.cgroups.Open(c.cgroupPath)
 	if err != nil && !errors.Is(err, cgroup.ErrNotFound) {
 		return nil, err

@@ -45,7 +45,7 @@ func (c *Container) Exec(ctx context.Context, q ExecRequest) (*conmon.Exec, erro
 		return nil, c.gone(err)
 	}
 	opened.push(func() { join.Close() })
-	files, err := c.runtime.openFiles(compiled.Files, given{container: c.Pidfd, join: join}, &opened)
+	files, err := c.runtime.openFiles(compiled.Files, given{container: c.Pidfd, pid: c.Pid, join: join}, &opened)
 	if err != nil {
 		return nil, err
 	}

@@ -15,18 +15,19 @@ type FileKind int
 
 // The kinds of files.
 const (
-	FileRootfs      FileKind = iota + 1 // CreateRequest.Rootfs
-	FileExec                            // CreateRequest.ExecFile
-	FileCgroup                          // the container's cgroup directory (v2)
-	FileCgroupTasks                     // file Index of the container's cgroup files (v1)
-	FileProcfs                          // the daemon's own, detached procfs
-	FileNamespace                       // the namespace Path
-	FileTree                            // a detached copy of the mount at Path
-	FileMount                           // a detached copy of CreateRequest.Mounts[Path]
-	FileContainer                       // the pidfd of the container's first process
-	FileStart                           // CreateRequest.Start
-	FileExtra                           // CreateRequest.Extra[Index]
-	FileHalt                            // the process's end of its halt
+	FileRootfs             FileKind = iota + 1 // CreateRequest.Rootfs
+	FileExec                                   // CreateRequest.ExecFile
+	FileCgroup                                 // the container's cgroup directory (v2)
+	FileCgroupTasks                            // file Index of the container's cgroup files (v1)
+	FileProcfs                                 // the daemon's own, detached procfs
+	FileNamespace                              // the namespace Path
+	FileTree                                   // a detached copy of the mount at Path
+	FileMount                                  // a detached copy of CreateRequest.Mounts[Path]
+	FileContainer                              // the pidfd of the container's first process
+	FileContainerNamespace                     // the namespace of the container's first process that is of the type Namespace
+	FileStart                                  // CreateRequest.Start
+	FileExtra                                  // CreateRequest.Extra[Index]
+	FileHalt                                   // the process's end of its halt
 )
 
 // FileRequest says how the daemon opens the file of one register.
@@ -70,7 +71,7 @@ func (f FileRequest) String() string {
 	switch f.Kind {
 	case FileCgroupTasks, FileExtra:
 		fmt.Fprintf(&b, " %d", f.Index)
-	case FileNamespace:
+	case FileNamespace, FileContainerNamespace:
 		fmt.Fprintf(&b, " type=%#x", f.Namespace)
 		if f.NotHost {
 			b.WriteString(" not-host")
@@ -91,7 +92,7 @@ func (f FileRequest) String() string {
 var fileKindNames = map[FileKind]string{
 	FileRootfs: "rootfs", FileExec: "exec", FileCgroup: "cgroup", FileCgroupTasks: "cgroup-tasks", FileProcfs: "procfs",
 	FileNamespace: "namespace", FileTree: "tree", FileMount: "mount", FileContainer: "container",
-	FileStart: "start", FileExtra: "extra", FileHalt: "halt",
+	FileContainerNamespace: "container-namespace", FileStart: "start", FileExtra: "extra", FileHalt: "halt",
 }
 
 // String returns the change as in "{set 0x1 clear 0x0 rec}".

@@ -15,6 +15,7 @@ import (
 // given are the files that are there already. They stay their owner's.
 type given struct {
 	rootfs, exec, container *os.File
+	pid                     int // of container
 	mounts                  map[string]*os.File
 	join                    cgroup.Join
 	start, halt             *os.File
@@ -60,6 +61,9 @@ func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, ow
 		f = g.extra[q.Index]
 	case FileHalt:
 		f = g.halt
+	case FileContainerNamespace:
+		f, err = openContainerNamespace(q, g)
+		return f, true, err
 	case FileNamespace:
 		f, err = r.openNamespace(q)
 		return f, true, err
@@ -94,6 +98,19 @@ func (r *Runtime) openNamespace(q *FileRequest) (*os.File, error) {
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil || r.hostNamespaces[inode{st.Dev, st.Ino}] {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w: a sysctl would change the host's", q.Path, ErrWrongNamespace)
+	}
+	return f, nil
+}
+
+// openContainerNamespace opens a namespace of the container's first process, which is known to be that process still.
+func openContainerNamespace(q *FileRequest, g given) (*os.File, error) {
+	f, err := os.Open("/proc/" + itoa(g.pid) + "/ns/" + containerNamespaceFiles[q.Namespace])
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.PidfdSendSignal(int(g.container.Fd()), 0, nil, 0); err != nil { // the pid may be another's by now
+		f.Close()
+		return nil, err
 	}
 	return f, nil
 }

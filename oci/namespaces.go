@@ -20,6 +20,13 @@ var namespaceFlags = map[specs.LinuxNamespaceType]uint64{
 	specs.CgroupNamespace: unix.CLONE_NEWCGROUP, specs.TimeNamespace: unix.CLONE_NEWTIME,
 }
 
+// containerNamespaceFiles are the names in /proc/PID/ns. A process that is about to execute the workload is in the time namespace of its
+// children only then.
+var containerNamespaceFiles = map[uint64]string{
+	unix.CLONE_NEWNET: "net", unix.CLONE_NEWNS: "mnt", unix.CLONE_NEWIPC: "ipc", unix.CLONE_NEWUTS: "uts", unix.CLONE_NEWCGROUP: "cgroup",
+	unix.CLONE_NEWTIME: "time_for_children",
+}
+
 // namespace returns the entry of a type, nil: the container stays in the daemon's.
 func namespace(spec *specs.Spec, t specs.LinuxNamespaceType) *specs.LinuxNamespace {
 	if spec.Linux == nil {

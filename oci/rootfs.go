@@ -4,6 +4,7 @@ package oci
 
 import (
 	"crisp/conmon/plan"
+	"crisp/oci/hook"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,12 +31,26 @@ func (a *assembly) isolate() {
 	s.Str[1], s.Arg[0] = "/", unix.MS_SLAVE|unix.MS_REC
 }
 
-// attachRoot mounts the root file system on top of the host's root, so that it needs no directory there. The process's
-// own root stays the host's below it until pivot.
+// findPlace opens root.path for the root file system when hooks will look for it there. In the container's own mount namespace, not by
+// the daemon: nothing can be attached to another's.
+func (a *assembly) findPlace() {
+	if !hook.BeforePivot(a.spec.Hooks) {
+		return
+	}
+	a.about("open the place of the root file system: %s", a.spec.Root.Path)
+	a.place = a.openat(plan.NoReg, a.hostPath(a.spec.Root.Path), opath|directory, 0)
+}
+
+// attachRoot mounts the root file system. Without hooks it is on top of the host's root, so that it needs no directory there; the
+// process's own root stays the host's below it until pivot.
 func (a *assembly) attachRoot() {
 	a.about("attach the root file system")
 	s := a.step(plan.OpMoveMount)
-	s.FD, s.Str[0] = a.root, "/"
+	if s.FD, s.FD2 = a.root, a.place; a.place == plan.NoReg {
+		s.Str[0] = "/"
+	} else {
+		a.close(a.place)
+	}
 	a.setattr(a.root, a.rootfsIsolation())
 }
 

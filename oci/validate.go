@@ -126,15 +126,6 @@ func (v *validator) version() {
 // supported names the fields that are not carried out yet. To ignore one silently could cost its user what it was set for.
 func (v *validator) supported() {
 	s := v.spec
-	if h := s.Hooks; h != nil {
-		//lint:ignore SA1019 deprecated, but still in use
-		v.unsupported("hooks.prestart", len(h.Prestart) > 0)
-		v.unsupported("hooks.createRuntime", len(h.CreateRuntime) > 0)
-		v.unsupported("hooks.createContainer", len(h.CreateContainer) > 0)
-		v.unsupported("hooks.startContainer", len(h.StartContainer) > 0)
-		v.unsupported("hooks.poststart", len(h.Poststart) > 0)
-		v.unsupported("hooks.poststop", len(h.Poststop) > 0)
-	}
 	v.unsupported("vm", s.VM != nil)
 	if l := s.Linux; l != nil {
 		v.unsupported("linux.netDevices", len(l.NetDevices) > 0)

@@ -159,8 +159,6 @@ func hasField(err error, field string) bool {
 
 func TestUnsupportedFieldsAreRefusedByName(t *testing.T) {
 	for _, c := range []struct{ patch, field string }{
-		{`{"hooks": {"poststop": [{"path": "/x"}]}}`, "hooks.poststop"},
-		{`{"hooks": {"prestart": [{"path": "/x"}]}}`, "hooks.prestart"},
 		{`{"vm": {"kernel": {"path": "/x"}}}`, "vm"},
 		{`{"linux": {"netDevices": {"eth1": {}}}}`, "linux.netDevices"},
 		{`{"linux": {"intelRdt": {}}}`, "linux.intelRdt"},

@@ -13,12 +13,14 @@
 //	probe eat             uses memory until it is killed
 //	probe chmod PATH      changes a file's mode, and ends with 1 when that fails
 //	probe reopen          opens /dev/stdout, as many programs do for their logs, and writes "reopened"
+//	probe save PATH       writes what comes on stdin into a file, and then what facts prints
 //	probe syscall         calls setdomainname and tells what came of it
 package main
 
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -65,11 +67,28 @@ func main() {
 			os.Exit(1)
 		}
 		fmt.Fprintln(f, "reopened")
+	case "save":
+		if err := save(args[0]); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
 	case "syscall":
 		fmt.Println(unix.Setdomainname([]byte("x")))
 	default:
 		os.Exit(64)
 	}
+}
+
+func save(path string) error {
+	stdin, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return err
+	}
+	facts, err := json.Marshal(collect(nil))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(append(stdin, '\n'), facts...), 0o666)
 }
 
 func wait() {
