@@ -57,16 +57,24 @@
 //	r0 cgroup ; open the cgroup
 //	r1 rootfs ; the root file system
 //	plan: 2 files, clone NEWNS|NEWPID, cgroup r0, barrier
-//	 3 OPEN_TREE s="/srv/data" a=0x8001 -> r2 ; open the source of /data: /srv/data
-//	 4 MOUNT t="/" a=0x84000 ; isolate the mount namespace
-//	 5 MOVE_MOUNT f=r1 s="/" ; attach the root file system
-//	 6 MOUNT_SETATTR f=r2 b=1 ; mount /data
-//	 7 MKPOINT f=r1 g=r2 s="/data" a=2 b=0x1ed -> r3 ; mount /data
-//	 8 MOVE_MOUNT f=r2 g=r3 ; mount /data
-//	   …
-//	20 OPENAT2 f=r1 s="/proc/kcore" a=0x200000 c=0x12 -> r3 ok=ENOENT|ENOTDIR skip=8 ; mask /proc/kcore
-//	   …
-//	30 PIVOT_ROOT s="." t="." ; enter the root file system
-//	40 BARRIER ; wait for the start
-//	41 EXEC argv=["/bin/app"] env=[] s="/bin/app" ; exec /bin/app
+//	open the source of /data: /srv/data
+//	  3 OPEN_TREE "/srv/data" flags=RECURSIVE|CLONE -> r2
+//	isolate the mount namespace
+//	  4 MOUNT on="/" flags=REC|SLAVE
+//	attach the root file system
+//	  5 MOVE_MOUNT r1 to="/"
+//	mount /data
+//	  6 MOUNT_SETATTR r2 set=RDONLY
+//	  7 MKPOINT "/data" in=r1 like=r2 mode=0755 -> r3
+//	  8 MOVE_MOUNT r2 to=r3
+//	…
+//	mask /proc/kcore
+//	  20 OPENAT2 "/proc/kcore" at=r1 flags=PATH resolve=NO_MAGICLINKS|IN_ROOT -> r3; on ENOENT|ENOTDIR go to 29
+//	…
+//	enter the root file system
+//	  30 PIVOT_ROOT "." old root="."
+//	wait for the start
+//	  40 BARRIER
+//	exec /bin/app
+//	  41 EXEC "/bin/app" argv=["/bin/app"] env=[]
 package oci

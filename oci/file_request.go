@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"crisp/conmon/plan"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
@@ -72,7 +74,7 @@ func (f FileRequest) String() string {
 	case FileCgroupTasks, FileExtra:
 		fmt.Fprintf(&b, " %d", f.Index)
 	case FileNamespace, FileContainerNamespace:
-		fmt.Fprintf(&b, " type=%#x", f.Namespace)
+		fmt.Fprintf(&b, " type=%s", plan.Namespaces(f.Namespace))
 		if f.NotHost {
 			b.WriteString(" not-host")
 		}
@@ -95,16 +97,22 @@ var fileKindNames = map[FileKind]string{
 	FileContainerNamespace: "container-namespace", FileStart: "start", FileExtra: "extra", FileHalt: "halt",
 }
 
-// String returns the change as in "{set 0x1 clear 0x0 rec}".
+// String returns the change as in "{set RDONLY recursive}".
 func (a Attributes) String() string {
-	s := fmt.Sprintf("{set %#x clear %#x", a.Set, a.Clear)
+	var words []string
+	if a.Set != 0 {
+		words = append(words, "set "+plan.MountAttributes(a.Set))
+	}
+	if a.Clear != 0 {
+		words = append(words, "clear "+plan.MountAttributes(a.Clear))
+	}
 	if a.Propagation != 0 {
-		s += fmt.Sprintf(" propagation %#x", a.Propagation)
+		words = append(words, "propagation "+plan.MountFlags(a.Propagation))
 	}
 	if a.Recursive {
-		s += " recursive"
+		words = append(words, "recursive")
 	}
-	return s + "}"
+	return "{" + strings.Join(words, " ") + "}"
 }
 
 func (a Attributes) flags() uint64 {

@@ -97,20 +97,32 @@ func canonical(p *Plan) *Plan {
 	return &q
 }
 
-func TestStringIsOneLineAStep(t *testing.T) {
+func TestStringTellsEachStepBelowWhatItIsFor(t *testing.T) {
 	want := `plan: 2 files, clone NEWUSER|NEWNS, join pid r1, uid map "0 1000 1\n", gid map "0 2000 1\n", oom_score_adj -998, barrier
- 0 MOUNT t="/" a=0x84000 ; make / a slave
- 1 FSOPEN s="tmpfs" -> r2 ; open a tmpfs
- 2 FSCONFIG f=r2 s="source" t="" a=1 ; with an empty source
- 3 MKPOINT f=r0 g=r2 s="/var/run/x" a=2 b=0x1ed -> r3 ; make /var/run/x
- 4 WRITE f=r2 s="pids.max" t="10\n" ok=EACCES|EPERM skip=1 ; limit
- 5 SETHOSTNAME s="host" ; host name
- 6 SETGROUPS blob=12 bytes ; groups
- 7 SETGROUPS ; no groups
- 8 SECCOMP blob=16 bytes ; filter
- 9 SETRESUID a=1 b=-1 c=1 ; user
-10 BARRIER ; created
-11 EXEC argv=["sh" "" "-c"] env=["A=1" "PATH=/bin"] s="sh" ; start
+make / a slave
+  0 MOUNT on="/" flags=REC|SLAVE
+open a tmpfs
+  1 FSOPEN "tmpfs" -> r2
+with an empty source
+  2 FSCONFIG r2 "source"=""
+make /var/run/x
+  3 MKPOINT "/var/run/x" in=r0 like=r2 mode=0755 -> r3
+limit
+  4 WRITE "pids.max" at=r2 value="10\n"; on EACCES|EPERM go to 6
+host name
+  5 SETHOSTNAME "host"
+groups
+  6 SETGROUPS 1 2 3
+no groups
+  7 SETGROUPS none
+filter
+  8 SECCOMP 2 instructions
+user
+  9 SETRESUID real=1 effective=unchanged saved=1
+created
+  10 BARRIER
+start
+  11 EXEC "sh" argv=["sh" "" "-c"] env=["A=1" "PATH=/bin"]
 `
 	if got := sample().String(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)

@@ -9,94 +9,155 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// String returns the readable form of the plan: one line for the whole, one for each step.
+// String returns the readable form of the plan: a line for the whole, then what the steps are for, and below it one line for each.
 //
 //	plan: 3 files, clone NEWNS|NEWPID, barrier
-//	 0 MOUNT s="none" t="/" a=0x84000 ; make / a slave
-//	 1 OPENAT2 f=r0 s="proc" a=0x200000 -> r4 ; open proc
-//	 2 EXEC argv=["sh" "-c" "true"] env=["PATH=/bin"] s="sh" ; start
+//	make / a slave
+//	  0 MOUNT on="/" flags=REC|SLAVE
+//	open proc
+//	  1 OPENAT2 "proc" at=r0 flags=PATH resolve=BENEATH -> r4; on ENOENT go to 3
+//	  2 CLOSE r4
+//	start
+//	  3 EXEC "sh" argv=["sh" "-c" "true"] env=["PATH=/bin"]
 func (p *Plan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "plan: %d files", p.NumFDs)
+	p.writeHead(&b)
+	note := ""
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Note != note && (note == "" || !strings.HasPrefix(s.Note, note+": ")) { // a detail, which the step tells
+			b.WriteString(s.Note + "\n")
+			note = s.Note
+		}
+		fmt.Fprintf(&b, "  %d ", i)
+		s.write(&b)
+		s.writeTolerance(&b, fmt.Sprintf("go to %d", i+1+s.Skip))
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func (p *Plan) writeHead(b *strings.Builder) {
+	fmt.Fprintf(b, "plan: %d files", p.NumFDs)
 	if p.CloneFlags != 0 {
-		fmt.Fprintf(&b, ", clone %s", namespaceNames(p.CloneFlags))
+		fmt.Fprintf(b, ", clone %s", Namespaces(p.CloneFlags))
 	}
 	for _, r := range []struct {
 		name string
 		reg  Reg
 	}{{"cgroup", p.CgroupFD}, {"join user", p.JoinUser}, {"join pid", p.JoinPID}} {
 		if r.reg != NoReg {
-			fmt.Fprintf(&b, ", %s r%d", r.name, r.reg)
+			fmt.Fprintf(b, ", %s r%d", r.name, r.reg)
 		}
 	}
 	if p.UIDMap != "" || p.GIDMap != "" {
-		fmt.Fprintf(&b, ", uid map %q, gid map %q", p.UIDMap, p.GIDMap)
+		fmt.Fprintf(b, ", uid map %q, gid map %q", p.UIDMap, p.GIDMap)
 	}
 	if p.OOMAdj != nil {
-		fmt.Fprintf(&b, ", oom_score_adj %d", *p.OOMAdj)
+		fmt.Fprintf(b, ", oom_score_adj %d", *p.OOMAdj)
 	}
 	if p.Barrier {
 		b.WriteString(", barrier")
 	}
 	b.WriteByte('\n')
-	for i := range p.Steps {
-		fmt.Fprintf(&b, "%2d %s\n", i, &p.Steps[i])
-	}
-	return b.String()
 }
 
 // String returns the readable form of one step.
 func (s *Step) String() string {
 	var b strings.Builder
-	b.WriteString(s.Op.String())
-	s.writeFields(&b)
-	for i, a := range s.Arg {
-		if a != 0 && (s.Op != OpExec || i != 0) {
-			fmt.Fprintf(&b, " %c=%s", 'a'+rune(i), number(a))
-		}
-	}
-	if s.Out != NoReg {
-		fmt.Fprintf(&b, " -> r%d", s.Out)
-	}
-	if len(s.OK) > 0 {
-		b.WriteString(" ok=")
-		for i, e := range s.OK {
-			if i > 0 {
-				b.WriteByte('|')
-			}
-			b.WriteString(unix.ErrnoName(e))
-		}
-	}
-	if s.Skip != 0 {
-		fmt.Fprintf(&b, " skip=%d", s.Skip)
-	}
+	s.write(&b)
+	s.writeTolerance(&b, fmt.Sprintf("skip %d", s.Skip))
 	if s.Note != "" {
 		fmt.Fprintf(&b, " ; %s", s.Note)
 	}
 	return b.String()
 }
 
-func (s *Step) writeFields(b *strings.Builder) {
-	if s.FD != NoReg {
-		fmt.Fprintf(b, " f=r%d", s.FD)
+// write tells the operation and its fields: what it is about, where, the numbers, the result.
+func (s *Step) write(b *strings.Builder) {
+	w := vocabulary[s.Op]
+	b.WriteString(s.Op.String())
+	if s.FD != NoReg && w.f == "" {
+		fmt.Fprintf(b, " r%d", s.FD)
+	}
+	for i, label := range []string{w.s, w.t, w.u} {
+		if s.Str[i] != "" || s.Has[i] {
+			word(b, label, fmt.Sprintf("%q", s.Str[i]))
+		}
+	}
+	if s.FD != NoReg && w.f != "" {
+		fmt.Fprintf(b, " %s=r%d", w.f, s.FD)
 	}
 	if s.FD2 != NoReg {
-		fmt.Fprintf(b, " g=r%d", s.FD2)
+		word(b, w.g, fmt.Sprintf("r%d", s.FD2))
 	}
 	if s.Op == OpExec {
 		fmt.Fprintf(b, " argv=%q env=%q", s.Argv, s.Env)
 	}
-	for i, str := range s.Str {
-		if str != "" || s.Has[i] {
-			fmt.Fprintf(b, " %c=%q", "stu"[i], str)
+	s.writeBlob(b, w)
+	s.writeArgs(b, w)
+	if s.Out != NoReg {
+		fmt.Fprintf(b, " -> r%d", s.Out)
+	}
+}
+
+// word appends a value with its label; the label "=" makes it the value of what stands before.
+func word(b *strings.Builder, label, value string) {
+	switch label {
+	case "":
+		b.WriteString(" " + value)
+	case "=":
+		b.WriteString("=" + value)
+	default:
+		b.WriteString(" " + label + "=" + value)
+	}
+}
+
+func (s *Step) writeBlob(b *strings.Builder, w words) {
+	switch {
+	case s.Blob == nil && s.Op != OpSetgroups: // no group is one of its values
+	case w.blob == nil:
+		fmt.Fprintf(b, " %d bytes", len(s.Blob))
+	default:
+		word(b, w.t, w.blob(s.Blob))
+	}
+}
+
+func (s *Step) writeArgs(b *strings.Builder, w words) {
+	for i, v := range s.Arg {
+		a := w.args[i]
+		switch {
+		case s.Op == OpExec && i == 0: // the number of arguments
+		case v == 0 && !a.always:
+		case a.text == nil:
+			word(b, string('a'+rune(i)), number(v))
+		default:
+			if text := a.text(v); text != "" {
+				word(b, a.label, text)
+			}
 		}
 	}
-	switch {
-	case s.Blob == nil:
-	case s.Op == OpWrite:
-		fmt.Fprintf(b, " t=%q", s.Blob)
-	default:
-		fmt.Fprintf(b, " blob=%d bytes", len(s.Blob))
+}
+
+// writeTolerance tells which failures are none, and what happens then.
+func (s *Step) writeTolerance(b *strings.Builder, skip string) {
+	if len(s.OK) == 0 {
+		return
+	}
+	b.WriteString("; ")
+	if s.Skip != 0 {
+		b.WriteString("on ")
+	}
+	for i, e := range s.OK {
+		if i > 0 {
+			b.WriteByte('|')
+		}
+		b.WriteString(unix.ErrnoName(e))
+	}
+	if s.Skip != 0 {
+		b.WriteString(" " + skip)
+	} else {
+		b.WriteString(" is fine")
 	}
 }
 
@@ -109,20 +170,4 @@ func number(a uint64) string {
 		return "-1"
 	}
 	return fmt.Sprintf("%#x", a)
-}
-
-func namespaceNames(flags uint64) string {
-	var names []string
-	for _, n := range []struct {
-		flag uint64
-		name string
-	}{
-		{unix.CLONE_NEWUSER, "NEWUSER"}, {unix.CLONE_NEWNS, "NEWNS"}, {unix.CLONE_NEWUTS, "NEWUTS"}, {unix.CLONE_NEWIPC, "NEWIPC"},
-		{unix.CLONE_NEWPID, "NEWPID"}, {unix.CLONE_NEWNET, "NEWNET"}, {unix.CLONE_NEWCGROUP, "NEWCGROUP"}, {unix.CLONE_NEWTIME, "NEWTIME"},
-	} {
-		if flags&n.flag != 0 {
-			names = append(names, n.name)
-		}
-	}
-	return strings.Join(names, "|")
 }
