@@ -153,17 +153,9 @@ func (c *Client) undrop(id string) {
 
 // send writes one message with its files.
 func (c *Client) send(ctx context.Context, r *request) error {
-	var oob []byte
-	if len(r.files) > 0 {
-		fds := make([]int, len(r.files))
-		for i, f := range r.files {
-			fd, err := rawFD(f)
-			if err != nil {
-				return err
-			}
-			fds[i] = fd
-		}
-		oob = unix.UnixRights(fds...)
+	oob, err := r.rights()
+	if err != nil {
+		return err
 	}
 	deadline := time.Now().Add(sendTimeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
@@ -172,7 +164,7 @@ func (c *Client) send(ctx context.Context, r *request) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	_ = c.conn.SetWriteDeadline(deadline)
-	_, _, err := c.conn.WriteMsgUnix(r.bytes(), oob, nil)
+	_, _, err = c.conn.WriteMsgUnix(r.bytes(), oob, nil)
 	runtime.KeepAlive(r.files)
 	switch {
 	case err == nil:
@@ -181,6 +173,22 @@ func (c *Client) send(ctx context.Context, r *request) error {
 		return ErrGone
 	}
 	return fmt.Errorf("message to the monitor: %w", err)
+}
+
+// rights makes the control message that the files travel in.
+func (r *request) rights() ([]byte, error) {
+	if len(r.files) == 0 {
+		return nil, nil
+	}
+	fds := make([]int, len(r.files))
+	for i, f := range r.files {
+		fd, err := rawFD(f)
+		if err != nil {
+			return nil, err
+		}
+		fds[i] = fd
+	}
+	return unix.UnixRights(fds...), nil
 }
 
 // rawFD gives the number of a file's descriptor, and leaves its mode alone, as Fd does not.

@@ -5,9 +5,14 @@
 // daemon listens.
 //
 //   - A monitor is one process of crisp-conmon. It outlives the daemon.
+//
 //   - A Client is a connection to a monitor. Any number may be open; after a restart the daemon Connects and Lists.
+//
 //   - A container is a process made by Create, which stands before its exec until StartContainer.
+//
 //   - An exec is a process made by Exec, which runs at once and gets its stdio as files from the caller.
+//
+//   - Once does without a monitor: an executor of its own makes one process and is gone. Proceed is what StartContainer is elsewhere.
 //
 // Each container that was created, and each exec that was started, gives exactly one Exit, whatever happens to it.
 //
@@ -23,6 +28,13 @@
 //	ev := <-c.Events()                 // EventExit{ID: id, Exit: …}
 //	err = c.Forget(ctx, id)
 //	err = c.Shutdown(ctx, false)
+//
+// And without a monitor, from a subreaper:
+//
+//	l, err := conmon.Listen(dir + "/start.sock")                          // register f of the plan's BARRIER
+//	p, err := conmon.Once(ctx, conmon.ExecRequest{Plan: pl, Files: append(files, l)})
+//	s, err := conmon.Dial(dir + "/start.sock")                            // from this or any later process
+//	err = conmon.Proceed(ctx, s, notes, nil)
 package conmon
 
 //go:generate go run ./internal/gen .

@@ -48,19 +48,11 @@ func (c *Client) Exec(ctx context.Context, r ExecRequest) (*Exec, error) {
 		_, _ = rand.Read(b[:]) // never fails
 		e.ID = hex.EncodeToString(b[:])
 	}
-	var stdio []optional
-	if !r.TTY {
-		stdio = []optional{{r.Stdin, fStdin}, {r.Stdout, fStdout}, {r.Stderr, fStderr}}
-	}
-	q, err := assemble(msgExec, e.ID, r.Plan, stdio, r.Files)
+	q, err := r.request(e.ID)
 	if err != nil {
-		return nil, fmt.Errorf("exec: %w", err)
+		return nil, err
 	}
 	defer q.files[0].Close()
-	q.Flags |= flagIf(r.TTY, fTty)
-	if err := setBlocking(stdio); err != nil {
-		return nil, fmt.Errorf("exec: %w", err)
-	}
 	if err := c.expect(e); err != nil {
 		return nil, err
 	}
@@ -73,6 +65,23 @@ func (c *Client) Exec(ctx context.Context, r ExecRequest) (*Exec, error) {
 		return nil, withNote(err, r.Plan)
 	}
 	return e, nil
+}
+
+// request makes the message. The first of its files is the caller's to close.
+func (r *ExecRequest) request(id string) (request, error) {
+	var stdio []optional
+	if !r.TTY {
+		stdio = []optional{{r.Stdin, fStdin}, {r.Stdout, fStdout}, {r.Stderr, fStderr}}
+	}
+	if err := setBlocking(stdio); err != nil {
+		return request{}, fmt.Errorf("exec: %w", err)
+	}
+	q, err := assemble(msgExec, id, r.Plan, stdio, r.Files)
+	if err != nil {
+		return request{}, fmt.Errorf("exec: %w", err)
+	}
+	q.Flags |= flagIf(r.TTY, fTty)
+	return q, nil
 }
 
 // setBlocking undoes what Go does to its pipes: most programs take EAGAIN from their stdout for an error.

@@ -32,6 +32,12 @@ const (
 	msgErr        = 33
 	msgState      = 34
 	msgEventExit  = 35
+	syncFail      = 1
+	syncFinal     = 2
+	syncBarrier   = 3
+	syncConsole   = 4
+	syncFd        = 5
+	syncPid       = 6
 	stateCreating = 1
 	stateCreated  = 2
 	stateRunning  = 3
@@ -46,6 +52,14 @@ const (
 	atUnknownId   = 8
 	atState       = 9
 )
+
+// syncMessage is struct cr_sync.
+type syncMessage struct {
+	Kind int32
+	Step int32
+	Op   int32
+	Err  int32
+}
 
 // message is struct cr_msg.
 type message struct {

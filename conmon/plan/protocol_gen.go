@@ -108,9 +108,9 @@ const (
 	OpStdio Op = 44
 	// OpPty does open ptmx below the devpts directory f, TIOCSPTLCK 0, size a rows b columns (0: leave), TIOCGPTPEER as fds 0, 1, 2, setsid, TIOCSCTTY, fchown to c:d, send the master to the monitor; -> the peer (for a bind on /dev/console).
 	OpPty Op = 45
-	// OpSendFd does send register f to the monitor with kind a; the monitor hands it to the daemon with the reply.
+	// OpSendFd does send register f with kind a: to the socket in register g as a struct cr_sync, or without one to the monitor, who hands it to the daemon with the reply.
 	OpSendFd Op = 46
-	// OpBarrier does tell the monitor "created", wait for START.
+	// OpBarrier does tell the monitor "created", wait for START; then, with a register f, for a byte on a connection to that socket.
 	OpBarrier Op = 47
 	// OpCwd does chdir(s), made with mkdir -p when missing and a = 1; then fail with ENOENT unless getcwd() starts with '/'.
 	OpCwd Op = 48
@@ -122,6 +122,8 @@ const (
 	OpWaitFd Op = 51
 	// OpMkpath does mkdir -p of s below the root directory f (RESOLVE_IN_ROOT), mode a, owner b:c for what is made; -> O_PATH fd of it.
 	OpMkpath Op = 52
+	// OpVerifyText does fail with ESTALE unless the file s below f, opened as WRITE does (a), begins with t (len bytes) and ends there, or goes on with a space, a newline or a NUL.
+	OpVerifyText Op = 60
 )
 
 // ops names every step and the shape by which it is validated.
@@ -171,13 +173,14 @@ var ops = map[Op]struct{ name, shape string }{
 	OpVerifyDev:        {"VERIFY_DEV", "f"},
 	OpStdio:            {"STDIO", ""},
 	OpPty:              {"PTY", "fO"},
-	OpSendFd:           {"SEND_FD", "f"},
-	OpBarrier:          {"BARRIER", ""},
+	OpSendFd:           {"SEND_FD", "fG"},
+	OpBarrier:          {"BARRIER", "F"},
 	OpCwd:              {"CWD", "s"},
 	OpExec:             {"EXEC", "FStvuv"},
 	OpFchownStdio:      {"FCHOWN_STDIO", ""},
 	OpWaitFd:           {"WAIT_FD", "f"},
 	OpMkpath:           {"MKPATH", "fsO"},
+	OpVerifyText:       {"VERIFY_TEXT", "fst1"},
 }
 
 // wirePlan is struct cr_plan.

@@ -24,12 +24,12 @@ static void answer_made(struct slot *s)
 		close(fds[n]);
 }
 
-static void keep_fd(struct slot *s, const struct sync_msg *m, int fd)
+static void keep_fd(struct slot *s, const struct cr_sync *m, int fd)
 {
-	if (m->kind == SYNC_FD && s->nsent < (int)countof(s->sent)) {
+	if (m->kind == CR_SYNC_FD && s->nsent < (int)countof(s->sent)) {
 		s->kinds[s->nsent] = (uint32_t)m->op;
 		s->sent[s->nsent++] = fd;
-	} else if (m->kind != SYNC_CONSOLE || s->console >= 0) {
+	} else if (m->kind != CR_SYNC_CONSOLE || s->console >= 0) {
 		close(fd);
 	} else if (s->exec) {
 		s->console = fd; /* the daemon's, with the answer */
@@ -41,7 +41,7 @@ static void keep_fd(struct slot *s, const struct sync_msg *m, int fd)
 /* sync_read takes one message; false: there is none now, or the socket has ended. */
 static bool sync_read(struct slot *s)
 {
-	struct sync_msg m;
+	struct cr_sync m;
 	int *fds, nfds;
 	ssize_t n = recv_fds(s->sync.fd, &m, sizeof m, &fds, &nfds);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -57,12 +57,14 @@ static bool sync_read(struct slot *s)
 	}
 	if (nfds > 0)
 		keep_fd(s, &m, fds[0]);
-	if (m.kind == SYNC_FAIL)
+	if (m.kind == CR_SYNC_FAIL)
 		s->fail = (struct failure){ m.step, m.op, m.err ? m.err : EIO, 0 };
-	s->final |= m.kind == SYNC_FINAL;
-	if (m.kind == SYNC_BARRIER && s->state == CR_STATE_CREATING && !s->exec) {
+	s->final |= m.kind == CR_SYNC_FINAL;
+	if (m.kind == CR_SYNC_BARRIER && s->state == CR_STATE_CREATING && (srv.once || !s->exec)) {
 		s->state = CR_STATE_CREATED;
 		answer_made(s);
+		if (srv.given)
+			(void)!write(s->sync.fd, "", 1);
 	}
 	return true;
 }
@@ -157,7 +159,7 @@ void reap(void)
 		struct slot *s = srv.slots;
 		if (n == 64) /* somebody forks like mad: others have their turn first */
 			return (void)kill(getpid(), SIGCHLD);
-		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG) < 0 || si.si_pid == 0)
+		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | (srv.once ? WNOWAIT : 0)) < 0 || si.si_pid == 0) /* once: the caller's to reap after OK */
 			return;
 		while (s && (s->pid != si.si_pid || s->state == CR_STATE_EXITED))
 			s = s->next;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * crisp-conmon: the executor and monitor of a pod (a listening socket at fd 3), or, called "pause", the pod's first process. */
+ * crisp-conmon: the executor and monitor of a pod (a listening socket at fd 3), the executor of one request (a connected one), or, called
+ * "pause", the pod's first process. */
 #include "monitor.h"
 
-struct server srv = { .pidns = -1 };
+struct server srv = { .pidns = -1, .oom_adj = INT_MAX, .oom_adj_parent = INT_MAX };
 
 /* pause_main holds the pod's namespaces and, as pid 1, reaps: the kernel does it for a parent that ignores SIGCHLD. */
 static int pause_main(void)
@@ -62,23 +63,25 @@ static void init_oom(void)
 
 static int monitor_main(void)
 {
-	static const char usage[] = "usage: crisp-conmon  (a listening SOCK_SEQPACKET socket at fd 3)\n       crisp-conmon pause\n";
+	static const char usage[] = "usage: crisp-conmon  (a listening or connected SOCK_SEQPACKET socket at fd 3)\n       crisp-conmon pause\n";
 	int listening = 0, type = 0;
 	socklen_t len = sizeof(int);
 	if (getsockopt(3, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 || getsockopt(3, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
-	    !listening || type != SOCK_SEQPACKET)
+	    type != SOCK_SEQPACKET)
 		return (void)!write(2, usage, sizeof usage - 1), 64;
 	for (int fd; (fd = open("/dev/null", O_RDWR)) >= 0 && (fd < 3 || close(fd));)
 		; /* 0 to 2 are open, or are /dev/null now */
 	syscall(SYS_close_range, 4, ~0u, 0);
 	fcntl(3, F_SETFD, FD_CLOEXEC);
 	fcntl(3, F_SETFL, O_NONBLOCK);
-	prctl(PR_SET_NAME, "crisp-conmon");
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* what joins a container's namespaces with our fds is nobody's to trace (CVE-2016-9962) */
-	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	umask(0); /* modes are the plan's */
 	loop_init();
 	init_signals();
+	if (!listening)
+		return server_once(3);
+	prctl(PR_SET_NAME, "crisp-conmon");
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	init_oom();
 	server_init(3);
 	srv.nobody = now_monotonic() + NOBODY_NS;

@@ -151,16 +151,18 @@ struct server {
 	struct conn *conns;
 	struct slot *slots;
 	int epoll, pidns;       /* pidns: our own PID namespace, to come back to */
-	int oom_adj, oom_adj_parent; /* ours, and what we were started with */
+	int oom_adj, oom_adj_parent; /* ours, and what we were started with; INT_MAX: unknown */
 	bool sweep;             /* something among the attachers is to be freed */
 	bool trim;              /* there may be memory to give back */
 	bool leave;             /* exit as soon as nothing runs: SIGTERM, or SHUTDOWN */
+	bool once, given;       /* once mode; OK was sent: the child is the caller's */
 	int64_t nobody;         /* exit at this time if nobody ever connects */
 	struct ticket shutdown;
 };
 extern struct server srv;
 int msg_check(const struct cr_msg *, size_t size, uint32_t nfds); /* 0 or an errno: is this a request? */
 void server_init(int listener);
+int server_once(int conn);
 void answer(struct ticket *, struct cr_msg *, const int *fds, int nfds);
 void answer_error(struct ticket *, struct failure);
 bool announce(struct cr_msg *); /* to every subscriber; is there one? */
@@ -169,8 +171,6 @@ void slot_free(struct slot *);
 bool anything_runs(void);
 
 /* ---- spawn.c ---- */
-struct sync_msg { int32_t kind, step, op, err; }; /* from the child; SYNC_CONSOLE and SYNC_FD bring an fd */
-enum { SYNC_FAIL = 1, SYNC_FINAL, SYNC_BARRIER, SYNC_CONSOLE, SYNC_FD, SYNC_PID };
 struct child {
 	const struct plan *plan;
 	const int *files; /* registers 0 .. head->nfds-1 */
@@ -183,7 +183,7 @@ struct child {
 int spawn(struct slot *, struct child *, struct failure *); /* 0, or -1 with the failure */
 int write_all(int fd, const char *text, size_t len); /* 0 or an errno, as the next */
 int write_oom_adj(const char *path, int adj);
-int send_sync(int sock, struct sync_msg m, int fd);
+int send_sync(int sock, struct cr_sync m, int fd);
 
 /* ---- steps.c ---- */
 _Noreturn void run_plan(const struct child *);

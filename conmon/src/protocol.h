@@ -25,6 +25,10 @@
  * The child runs the steps in order. A step that fails with an errno named in ok[] jumps `skip` steps ahead (0: just goes on);
  * any other failure ends the child, and the monitor reports (step index, errno, op). Success of the last step, EXEC, is seen
  * as the close-on-exec of the child's sync socket. All registers are close-on-exec.
+ *
+ * A BARRIER with a register is one that outlives its executor (once mode, below): the register is a listening SOCK_SEQPACKET socket.
+ * Whoever is to start the child connects and sends one byte; the child then closes the register, and the connection is its sync socket:
+ * struct cr_sync comes in messages, CR_SYNC_FINAL and then the end mean success. A connection that ends without a byte is forgotten.
  */
 #ifndef CRISP_PROTOCOL_H
 #define CRISP_PROTOCOL_H
@@ -120,14 +124,17 @@ struct cr_step {
 	X(STDIO, 44, "", "make fds 0, 1, 2 of this child: from the monitor's pipes (CREATE) or the fds passed by EXEC; stdin /dev/null when none") \
 	X(PTY, 45, "fO", "open ptmx below the devpts directory f, TIOCSPTLCK 0, size a rows b columns (0: leave), TIOCGPTPEER as fds 0, 1, 2, setsid, " \
 	           "TIOCSCTTY, fchown to c:d, send the master to the monitor; -> the peer (for a bind on /dev/console)") \
-	X(SEND_FD, 46, "f", "send register f to the monitor with kind a; the monitor hands it to the daemon with the reply") \
-	X(BARRIER, 47, "", "tell the monitor \"created\", wait for START") \
+	X(SEND_FD, 46, "fG", "send register f with kind a: to the socket in register g as a struct cr_sync, or without one to the monitor, who hands it to the " \
+	               "daemon with the reply") \
+	X(BARRIER, 47, "F", "tell the monitor \"created\", wait for START; then, with a register f, for a byte on a connection to that socket") \
 	X(CWD, 48, "s", "chdir(s), made with mkdir -p when missing and a = 1; then fail with ENOENT unless getcwd() starts with '/'") \
 	X(EXEC, 49, "FStvuv", "close all fds over 2 + b at exec (the b registers from c on become 3, 4, ...), then execve: s NULL: execveat(f, \"\", AT_EMPTY_PATH); " \
 	            "s with '/': that file; else searched in PATH of the environment. t: argv, u: environ, NUL-separated, a and len entries") \
 	X(FCHOWN_STDIO, 50, "", "fchown of fds 0, 1, 2 to a (uid), gid left; errors EINVAL, EPERM, EROFS ignored; not /dev/null") \
 	X(WAIT_FD, 51, "f", "read f until EOF (order with the daemon)") \
-	X(MKPATH, 52, "fsO", "mkdir -p of s below the root directory f (RESOLVE_IN_ROOT), mode a, owner b:c for what is made; -> O_PATH fd of it")
+	X(MKPATH, 52, "fsO", "mkdir -p of s below the root directory f (RESOLVE_IN_ROOT), mode a, owner b:c for what is made; -> O_PATH fd of it") \
+	X(VERIFY_TEXT, 60, "fst1", "fail with ESTALE unless the file s below f, opened as WRITE does (a), begins with t (len bytes) and ends there, or goes on " \
+	                   "with a space, a newline or a NUL")
 
 enum cr_op {
 #define X(name, num, shape, text) CR_OP_##name = num,
@@ -164,6 +171,18 @@ enum cr_op {
  * The exit record. When a container exits, the monitor drains its pipes, writes the last log line, reads the OOM counter, and
  * writes in exitdir the file "exit" (aside, then renamed): one line, "1 CODE SIGNAL OOM_KILLS UNIX_NANOSECONDS\n"; then sends
  * EVENT_EXIT, then syncs the file. SIGNAL is 0 for a normal exit; CODE is 128 + SIGNAL otherwise.
+ *
+ * Once mode. When fd 3 is a connected socket, that is the one connection there will be. The executor answers one request, an EXEC as a
+ * rule, and exits; its plan may have a BARRIER with a register, at which OK is sent.
+ *
+ *   caller (a subreaper)      crisp-conmon                         child
+ *     | EXEC ------------------> | clone, joins, id maps -----------> | runs the plan
+ *     | <------------ OK | ERR - | <- struct cr_sync: BARRIER, or the end after FINAL
+ *     |                          | START (a byte) ------------------> | accepts connections on the BARRIER's register
+ *     |                          ' exits                              |
+ *     '--- reaps the executor; after OK the child is its own to reap -'
+ *
+ * ERR is sent when the child is reaped. A caller that goes before its OK, and an executor that dies, take the child with them.
  */
 struct cr_msg {
 	uint32_t type;     /* CR_MSG_* */
@@ -204,6 +223,12 @@ enum cr_msg_type {
 #define CR_F_OOM 256u       /* CREATE: an fd of memory.events (v2) or memory.oom_control (v1) comes: "oom_kill N" is read at exit */
 #define CR_F_FORCE 512u     /* SHUTDOWN */
 #define CR_F_EXEC 1024u     /* STATE, EVENT_EXIT: it is an exec, not a container */
+
+struct cr_sync { /* what a child says on its sync socket; CONSOLE and FD bring an fd, FD its kind in op */
+	int32_t kind, step, op, err;
+};
+enum cr_sync_kind { CR_SYNC_FAIL = 1, CR_SYNC_FINAL, CR_SYNC_BARRIER, CR_SYNC_CONSOLE, CR_SYNC_FD, CR_SYNC_PID };
+
 /* Order of the fds of CREATE: plan, [log], [exitdir], [oom], registers. Of EXEC: plan, [stdin], [stdout], [stderr], registers.
  * Of the OK answer to CREATE and EXEC: pidfd, [pty master, EXEC only], fds of SEND_FD. Of a STATE that is not EXITED: pidfd.
  * Of the OK answer to HELLO: pidfd of the monitor; its pid is in pid, its CR_PROTOCOL_VERSION in code. */

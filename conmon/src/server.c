@@ -27,12 +27,17 @@ void answer(struct ticket *t, struct cr_msg *m, const int *fds, int nfds)
 	m->type = CR_MSG_OK;
 	m->seq = t->seq;
 	send_msg(t->conn, m, fds, nfds);
+	srv.given |= srv.once && t->conn && !t->conn->dead;
+	srv.leave |= srv.once;
 	*t = (struct ticket){ 0 };
 }
 
 void answer_error(struct ticket *t, struct failure f)
 {
 	struct cr_msg m = { .type = CR_MSG_ERR, .seq = t->seq, .step = f.step, .op = f.op, .err = f.err, .sig = f.sig };
+	while (srv.once && waitpid(-1, NULL, 0) > 0)
+		; /* it was only looked at */
+	srv.leave |= srv.once;
 	send_msg(t->conn, &m, NULL, 0);
 	*t = (struct ticket){ 0 };
 }
@@ -266,7 +271,7 @@ static void conn_close(struct conn *c)
 		srv.shutdown.conn = NULL;
 	watch_close(&c->w);
 	cell_give(c);
-	if (!srv.conns && !srv.slots)
+	if (!srv.conns && (srv.once || !srv.slots))
 		srv.leave = true; /* nothing to hold, and nobody who could ask for anything */
 }
 
@@ -292,23 +297,44 @@ static void conn_ready(struct watch *w, uint32_t events)
 		fd_close(&r.fds[i]);
 }
 
+static int conn_open(int fd)
+{
+	struct conn *c = cell_take();
+	if (!c)
+		return -1;
+	c->next = srv.conns;
+	srv.conns = c;
+	watch_init(&c->w, fd, conn_ready);
+	return watch_on(&c->w, EPOLLIN);
+}
+
 static void listener_ready(struct watch *w, uint32_t events)
 {
 	struct ucred peer;
 	socklen_t len = sizeof peer;
-	struct conn *c;
 	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.uid != geteuid() || !(c = cell_take())) {
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.uid != geteuid() || conn_open(fd) < 0)
 		close(fd);
-		return;
-	}
-	srv.nobody = 0;
-	c->next = srv.conns;
-	srv.conns = c;
-	watch_init(&c->w, fd, conn_ready);
-	watch_on(&c->w, EPOLLIN);
+	else
+		srv.nobody = 0;
+}
+
+/* server_once answers one request. A caller that goes before, or that took no answer, gets no process: it is killed. */
+int server_once(int fd)
+{
+	prctl(PR_SET_NAME, "crisp-oci");
+	srv.once = true;
+	if (conn_open(fd) < 0)
+		return 71;
+	while (!srv.leave)
+		loop_step(0);
+	for (struct slot *s = srv.given ? NULL : srv.slots; s; s = s->next)
+		kill(s->pid, SIGKILL);
+	while (!srv.given && waitpid(-1, NULL, 0) > 0)
+		;
+	return 0;
 }
 
 void server_init(int listener)

@@ -5,7 +5,7 @@
  *     | clone ------------------------> |
  *     |                                 | setns user, setns pid
  *     |                                 | clone3(CLONE_PARENT) ----------------------> | waits
- *     | <------------------- SYNC_PID - | exits
+ *     | <---------------- CR_SYNC_PID - | exits
  *     | id maps, oom_score_adj                                                         |
  *     | go -------------------------------------------------------------------------> | runs the plan
  *
@@ -36,7 +36,7 @@ static pid_t clone_child(const struct child *c, int *pidfd, int exit_signal, uin
 static _Noreturn void intermediate(const struct child *c)
 {
 	const struct cr_plan *h = c->plan->head;
-	struct sync_msg m = { .kind = SYNC_PID, .op = CR_AT_JOIN };
+	struct cr_sync m = { .kind = CR_SYNC_PID, .op = CR_AT_JOIN };
 	int pidfd;
 	/* PID first: afterwards we may lack the right to a PID namespace that the user namespace does not own. */
 	if ((h->join_pid >= 0 && setns(c->files[h->join_pid], K_CLONE_NEWPID) < 0) || setns(c->files[h->join_user], K_CLONE_NEWUSER) < 0) {
@@ -54,7 +54,7 @@ static pid_t clone_by_intermediate(const struct child *c, int sync, int *pidfd, 
 {
 	struct k_clone_args a = { .flags = K_CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD };
 	struct timeval patience = { .tv_sec = 10 };
-	struct sync_msg m = { 0 };
+	struct cr_sync m = { 0 };
 	*f = (struct failure){ -1, CR_AT_JOIN, 0, 0 };
 	pid_t pid = (pid_t)syscall(SYS_clone3, &a, sizeof a);
 	if (pid == 0)
@@ -65,9 +65,9 @@ static pid_t clone_by_intermediate(const struct child *c, int sync, int *pidfd, 
 	}
 	setsockopt(sync, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	ssize_t n = recv(sync, &m, sizeof m, 0);
-	if (n != sizeof m || m.kind != SYNC_PID) {
+	if (n != sizeof m || m.kind != CR_SYNC_PID) {
 		kill(pid, SIGKILL);
-		m = (struct sync_msg){ .op = CR_AT_JOIN, .err = ESRCH };
+		m = (struct cr_sync){ .op = CR_AT_JOIN, .err = ESRCH };
 	}
 	waitpid(pid, NULL, 0);
 	f->op = m.op;

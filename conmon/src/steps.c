@@ -8,11 +8,11 @@ struct run {
 	const struct child *child;
 	const struct plan *plan;
 	int sync;
-	bool final, masked; /* SYNC_FINAL was sent; there was a UMASK */
+	bool final, masked; /* CR_SYNC_FINAL was sent; there was a UMASK */
 	int reg[CR_NREGS];
 };
 
-int send_sync(int sock, struct sync_msg m, int fd)
+int send_sync(int sock, struct cr_sync m, int fd)
 {
 	ssize_t n = fd < 0 ? write(sock, &m, sizeof m) : send_fds(sock, &m, sizeof m, &fd, 1, 0); /* write: what the narrowest filter allows */
 	return n == sizeof m ? 0 : -1;
@@ -145,18 +145,26 @@ static int step_make(const struct run *r, const struct cr_step *s) /* MKPOINT an
 	return fd >= 0 && s->out < 0 ? close(fd) : fd;
 }
 
-static int step_write(const struct run *r, const struct cr_step *s)
+/* begins is for the label of a security module, which may have its mode behind it: "docker-default (enforce)". */
+static int begins(int fd, const char *text, size_t len)
 {
-	int dir = fd_of(r, s->fd[0]), fd = dir;
+	char have[PATH_MAX];
+	ssize_t n = read(fd, have, sizeof have);
+	return n < 0 ? errno : (size_t)n >= len && !memcmp(have, text, len) && ((size_t)n == len || strchr(" \n", have[len])) ? 0 : ESTALE;
+}
+
+static int step_write(const struct run *r, const struct cr_step *s) /* WRITE and VERIFY_TEXT */
+{
+	int dir = fd_of(r, s->fd[0]), fd = dir, verify = s->op == CR_OP_VERIFY_TEXT;
 	const char *path = plan_str(r->plan, s->str[0]);
 	if (path) {
 		uint64_t resolve = s->arg[0] == 1 ? K_RESOLVE_IN_ROOT
 			: K_RESOLVE_BENEATH | K_RESOLVE_NO_MAGICLINKS | K_RESOLVE_NO_SYMLINKS | K_RESOLVE_NO_XDEV;
-		fd = openat2(dir, path, O_WRONLY | s->arg[1], s->arg[2], resolve);
+		fd = openat2(dir, path, (verify ? O_RDONLY : O_WRONLY) | s->arg[1], s->arg[2], resolve);
 	}
 	if (fd < 0)
 		return -1;
-	int err = write_all(fd, plan_str(r->plan, s->str[1]), s->len);
+	int err = (verify ? begins : write_all)(fd, plan_str(r->plan, s->str[1]), s->len);
 	if (path)
 		close(fd);
 	return errno = err, err ? -1 : 0;
@@ -253,7 +261,7 @@ static int step_pty(const struct run *r, const struct cr_step *s)
 		return -1;
 	setsid(); /* EPERM: a leader already */
 	if (ioctl(peer, TIOCSCTTY, 0) < 0 || dup2(peer, 0) < 0 || dup2(peer, 1) < 0 || dup2(peer, 2) < 0 ||
-	    send_sync(r->sync, (struct sync_msg){ .kind = SYNC_CONSOLE }, master) < 0)
+	    send_sync(r->sync, (struct cr_sync){ .kind = CR_SYNC_CONSOLE }, master) < 0)
 		return -1;
 	close(master);
 	return s->out < 0 ? close(peer) : peer;
@@ -297,7 +305,7 @@ static int final(struct run *r)
 	if (r->final)
 		return 0;
 	r->final = true;
-	return send_sync(r->sync, (struct sync_msg){ .kind = SYNC_FINAL }, -1);
+	return send_sync(r->sync, (struct cr_sync){ .kind = CR_SYNC_FINAL }, -1);
 }
 
 static int step_seccomp(struct run *r, const struct cr_step *s)
@@ -389,13 +397,20 @@ static int step_exec(struct run *r, const struct cr_step *s)
 	return -1;
 }
 
-static int step_barrier(const struct run *r)
+static int step_barrier(struct run *r, const struct cr_step *s)
 {
 	char go;
-	if (send_sync(r->sync, (struct sync_msg){ .kind = SYNC_BARRIER }, -1) < 0)
+	if (send_sync(r->sync, (struct cr_sync){ .kind = CR_SYNC_BARRIER }, -1) < 0)
 		return -1;
 	if (read(r->sync, &go, 1) != 1)
 		_exit(128); /* the monitor is gone */
+	while (s->fd[0] >= 0) { /* whoever sends a byte hears the rest; others only wanted to know whether we listen */
+		fd_close(&r->sync);
+		if ((r->sync = accept4(r->reg[s->fd[0]], NULL, NULL, SOCK_CLOEXEC)) < 0 && errno != EINTR && errno != ECONNABORTED)
+			_exit(128);
+		if (r->sync >= 0 && read(r->sync, &go, 1) == 1)
+			return fd_close(&r->reg[s->fd[0]]), 0;
+	}
 	return 0;
 }
 
@@ -424,13 +439,14 @@ static int step(struct run *r, const struct cr_step *s)
 	case CR_OP_CAP_AMBIENT: return step_cap_ambient(s);
 	case CR_OP_CLOSE: return r->reg[s->fd[0]] = -1, close(f);
 	case CR_OP_MKPOINT: case CR_OP_MKPATH: return step_make(r, s);
-	case CR_OP_WRITE: return step_write(r, s);
+	case CR_OP_WRITE: case CR_OP_VERIFY_TEXT: return step_write(r, s);
 	case CR_OP_VERIFY_FS: case CR_OP_VERIFY_DEV: return step_verify(r, s);
 	case CR_OP_STDIO: return step_stdio(r);
 	case CR_OP_FCHOWN_STDIO: return step_fchown_stdio(s);
 	case CR_OP_PTY: return step_pty(r, s);
-	case CR_OP_SEND_FD: return f < 0 ? (errno = EBADF, -1) : send_sync(r->sync, (struct sync_msg){ .kind = SYNC_FD, .op = (int)s->arg[0] }, f);
-	case CR_OP_BARRIER: return step_barrier(r);
+	case CR_OP_SEND_FD: return f < 0 ? (errno = EBADF, -1) : send_sync(s->fd[1] < 0 ? r->sync : fd_of(r, s->fd[1]),
+			(struct cr_sync){ .kind = CR_SYNC_FD, .op = (int)s->arg[0] }, f);
+	case CR_OP_BARRIER: return step_barrier(r, s);
 	case CR_OP_CWD: return step_cwd(r, s);
 	case CR_OP_WAIT_FD:
 		while ((n = read(f, byte, sizeof byte)) > 0 || (n < 0 && errno == EAGAIN && poll(&(struct pollfd){ f, POLLIN, 0 }, 1, -1) > 0))
@@ -482,7 +498,7 @@ _Noreturn void run_plan(const struct child *c)
 		} else if (tolerated(s, errno)) {
 			i += s->skip;
 		} else {
-			send_sync(r.sync, (struct sync_msg){ SYNC_FAIL, (int)i, s->op, errno }, -1);
+			send_sync(r.sync, (struct cr_sync){ CR_SYNC_FAIL, (int)i, s->op, errno }, -1);
 			break;
 		}
 	}

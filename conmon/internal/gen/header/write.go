@@ -47,6 +47,9 @@ func writeSocket(b *bytes.Buffer, f *file) error {
 		}
 	}
 	fmt.Fprint(b, ")\n")
+	if err := writeStruct(b, f, "cr_sync", "syncMessage"); err != nil {
+		return err
+	}
 	return writeStruct(b, f, "cr_msg", "message")
 }
 
