@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags grpcnotrace -ldflags '$(LDFLAGS)'
 
 .DEFAULT_GOAL := build
-.PHONY: build conmon deps go-version demo test lint fuzz bench install clean help
+.PHONY: build conmon deps go-version demo test test-vm lint fuzz bench install clean help
 
 build: bin/crisp ## build bin/crisp, static, with crisp-conmon in it
 
@@ -36,6 +36,9 @@ demo: build ## run a pod from nothing and show each step's time (root)
 
 test: build ## run every check: vet, staticcheck, unit, fuzz seeds, sanitizers, integration, critest (root; skips say why)
 	$(GO) run ./test/suite $(if $(ONLY),-only $(ONLY))
+
+test-vm: build ## the runtime's and the CRI's tests in a virtual machine: cgroup v2, AppArmor, systemd (root; KVM or emulation)
+	$(GO) run ./test/suite -only vm-all
 
 lint: conmon ## gofmt, vet, staticcheck
 	$(GO) run ./test/suite -only gofmt,vet,staticcheck

@@ -7,7 +7,7 @@
 //
 // where a Go test, a critest spec, a fuzzer and a check like vet count as one each.
 //
-//	go run ./test/suite                    all steps but fuzz
+//	go run ./test/suite                    all steps but fuzz and vm-all
 //	go run ./test/suite -only vet,unit     some of them
 package main
 
@@ -44,6 +44,8 @@ func steps() []step {
 		{name: "fuzz", asked: true, run: fuzz}, // what it finds depends on chance; the seeds, and what it has found, run in unit
 		{name: "integration", root: true, run: integration},
 		{name: "critest", root: true, run: critest},
+		{name: "vm", root: true, run: vmLane(vmCore)},
+		{name: "vm-all", root: true, asked: true, run: vmLane(vmWhole)},
 	}
 }
 
