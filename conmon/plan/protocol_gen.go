@@ -22,7 +22,7 @@ const (
 	OpSetns Op = 1
 	// OpUnshare does unshare(a).
 	OpUnshare Op = 2
-	// OpMount does mount(s source, t target, u fstype, a flags, NULL): for propagation of / only.
+	// OpMount does mount(s source, t target or without it /proc/self/fd of register f, u fstype, a flags, NULL): for the propagation of /, and, before mount_setattr, MS_REMOUNT | MS_BIND.
 	OpMount Op = 3
 	// OpUmount does umount2(s, a).
 	OpUmount Op = 4
@@ -122,6 +122,8 @@ const (
 	OpWaitFd Op = 51
 	// OpMkpath does mkdir -p of s below the root directory f (RESOLVE_IN_ROOT), mode a, owner b:c for what is made; -> O_PATH fd of it.
 	OpMkpath Op = 52
+	// OpSetMempolicy does set_mempolicy(a mode | flags, s: uint64_t[len] nodes, 64 * len + 1).
+	OpSetMempolicy Op = 53
 	// OpVerifyText does fail with ESTALE unless the file s below f, opened as WRITE does (a), begins with t (len bytes) and ends there, or goes on with a space, a newline or a NUL.
 	OpVerifyText Op = 60
 )
@@ -130,7 +132,7 @@ const (
 var ops = map[Op]struct{ name, shape string }{
 	OpSetns:            {"SETNS", "f"},
 	OpUnshare:          {"UNSHARE", ""},
-	OpMount:            {"MOUNT", "StU"},
+	OpMount:            {"MOUNT", "FSTU"},
 	OpUmount:           {"UMOUNT", "s"},
 	OpFsopen:           {"FSOPEN", "so"},
 	OpFsconfig:         {"FSCONFIG", "fGST"},
@@ -180,6 +182,7 @@ var ops = map[Op]struct{ name, shape string }{
 	OpFchownStdio:      {"FCHOWN_STDIO", ""},
 	OpWaitFd:           {"WAIT_FD", "f"},
 	OpMkpath:           {"MKPATH", "fsO"},
+	OpSetMempolicy:     {"SET_MEMPOLICY", "S8"},
 	OpVerifyText:       {"VERIFY_TEXT", "fst1"},
 }
 

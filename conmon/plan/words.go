@@ -28,7 +28,7 @@ type arg struct {
 var vocabulary = map[Op]words{
 	OpSetns:            {args: [4]arg{{"type", Namespaces, false}}},
 	OpUnshare:          {args: [4]arg{{"", Namespaces, false}}},
-	OpMount:            {t: "on", u: "type", args: [4]arg{{"flags", MountFlags, false}}},
+	OpMount:            {f: "on", t: "on", u: "type", args: [4]arg{{"flags", MountFlags, false}}},
 	OpUmount:           {args: [4]arg{{"flags", umountFlags.text, false}}},
 	OpFsconfig:         {g: "aux", t: "=", args: [4]arg{{"", fsconfigCommand, true}, {"aux", number, false}}},
 	OpFsmount:          {args: [4]arg{{"attr", MountAttributes, false}}},
@@ -57,6 +57,7 @@ var vocabulary = map[Op]words{
 	OpCapset:           {args: [4]arg{{"effective", capabilities, true}, {"permitted", capabilities, true}, {"inheritable", capabilities, true}}},
 	OpCapAmbient:       {args: [4]arg{{"", capabilities, true}}},
 	OpPersonality:      {args: [4]arg{{"", number, true}}},
+	OpSetMempolicy:     {args: [4]arg{{"", number, true}}, s: "nodes"},
 	OpIoprioSet:        {args: [4]arg{{"", ioprio, true}}},
 	OpMkpoint:          {f: "in", g: "like", args: [4]arg{{"kind", pointKind, true}, {"mode", octal, false}}},
 	OpWrite:            {f: "at", t: "value", args: [4]arg{{"symlinks", number, false}, {"flags", openFlags.text, false}, {"mode", octal, false}}, blob: quoted},

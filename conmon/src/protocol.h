@@ -78,7 +78,8 @@ struct cr_step {
 #define CR_STEPS(X) \
 	X(SETNS, 1, "f", "setns(f, a)") \
 	X(UNSHARE, 2, "", "unshare(a)") \
-	X(MOUNT, 3, "StU", "mount(s source, t target, u fstype, a flags, NULL): for propagation of / only") \
+	X(MOUNT, 3, "FSTU", "mount(s source, t target or without it /proc/self/fd of register f, u fstype, a flags, NULL): for the propagation of /, and, before " \
+	              "mount_setattr, MS_REMOUNT | MS_BIND") \
 	X(UMOUNT, 4, "s", "umount2(s, a)") \
 	X(FSOPEN, 5, "so", "-> fsopen(s, FSOPEN_CLOEXEC)") \
 	X(FSCONFIG, 6, "fGST", "fsconfig(f, a cmd, s key or NULL, t value or NULL, aux: register g if given, else b)") \
@@ -133,6 +134,7 @@ struct cr_step {
 	X(FCHOWN_STDIO, 50, "", "fchown of fds 0, 1, 2 to a (uid), gid left; errors EINVAL, EPERM, EROFS ignored; not /dev/null") \
 	X(WAIT_FD, 51, "f", "read f until EOF (order with the daemon)") \
 	X(MKPATH, 52, "fsO", "mkdir -p of s below the root directory f (RESOLVE_IN_ROOT), mode a, owner b:c for what is made; -> O_PATH fd of it") \
+	X(SET_MEMPOLICY, 53, "S8", "set_mempolicy(a mode | flags, s: uint64_t[len] nodes, 64 * len + 1)") \
 	X(VERIFY_TEXT, 60, "fst1", "fail with ESTALE unless the file s below f, opened as WRITE does (a), begins with t (len bytes) and ends there, or goes on " \
 	                   "with a space, a newline or a NUL")
 

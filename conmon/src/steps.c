@@ -21,12 +21,12 @@ int send_sync(int sock, struct cr_sync m, int fd)
 /* ---- one system call: the table says where each argument comes from ---- */
 enum arg {
 	ZERO, ONE, F, G, S, T, U, A, B, C, D, L, /* the step's fields; F and G without a register: AT_FDCWD */
-	S_OR_EMPTY, A_CLOEXEC, EMPTY, MOVE_FLAGS, AUX, EMPTY_PATH,
+	S_OR_EMPTY, A_CLOEXEC, EMPTY, MOVE_FLAGS, AUX, EMPTY_PATH, T_OR_LINK, BITS,
 };
 /* KEYRING: KEYCTL_JOIN_SESSION_KEYRING is 1, and so is IOPRIO_WHO_PROCESS of IOPRIO_SET. */
 static const struct { uint16_t nr; uint8_t arg[6]; } plain[CR_OP_MAX] = {
 	[CR_OP_SETNS] = { SYS_setns, { F, A } }, [CR_OP_UNSHARE] = { SYS_unshare, { A } },
-	[CR_OP_MOUNT] = { SYS_mount, { S, T, U, A, ZERO } }, [CR_OP_UMOUNT] = { SYS_umount2, { S, A } },
+	[CR_OP_MOUNT] = { SYS_mount, { S, T_OR_LINK, U, A, ZERO } }, [CR_OP_UMOUNT] = { SYS_umount2, { S, A } },
 	[CR_OP_FSOPEN] = { SYS_fsopen, { S, ONE } }, [CR_OP_FSCONFIG] = { SYS_fsconfig, { F, A, S, T, AUX } },
 	[CR_OP_FSMOUNT] = { SYS_fsmount, { F, ONE, A } }, [CR_OP_OPEN_TREE] = { SYS_open_tree, { F, S_OR_EMPTY, A_CLOEXEC } },
 	[CR_OP_MOVE_MOUNT] = { SYS_move_mount, { F, EMPTY, G, S_OR_EMPTY, MOVE_FLAGS } },
@@ -39,10 +39,17 @@ static const struct { uint16_t nr; uint8_t arg[6]; } plain[CR_OP_MAX] = {
 	[CR_OP_SETRESGID] = { SYS_setresgid, { A, B, C } }, [CR_OP_SETGROUPS] = { SYS_setgroups, { L, S } },
 	[CR_OP_KEYRING] = { SYS_keyctl, { ONE, S } }, [CR_OP_PERSONALITY] = { SYS_personality, { A } },
 	[CR_OP_SCHED_SETATTR] = { SYS_sched_setattr, { ZERO, S, ZERO } }, [CR_OP_IOPRIO_SET] = { SYS_ioprio_set, { ONE, ZERO, A } },
-	[CR_OP_SCHED_SETAFFINITY] = { SYS_sched_setaffinity, { ZERO, L, S } },
+	[CR_OP_SCHED_SETAFFINITY] = { SYS_sched_setaffinity, { ZERO, L, S } }, [CR_OP_SET_MEMPOLICY] = { SYS_set_mempolicy, { A, S, BITS } },
 };
 
 static int fd_of(const struct run *r, int16_t reg) { return reg < 0 ? AT_FDCWD : r->reg[reg]; }
+
+static const char *link_to(int fd)
+{
+	static char link[32] = "/proc/self/fd/";
+	*put_number(link + 14, (uint32_t)fd, 1) = 0;
+	return link;
+}
 
 static long value(const struct run *r, const struct cr_step *s, enum arg arg)
 {
@@ -61,6 +68,8 @@ static long value(const struct run *r, const struct cr_step *s, enum arg arg)
 	case MOVE_FLAGS: return (long)s->arg[0] | K_MOVE_MOUNT_F_EMPTY_PATH | (str ? 0 : K_MOVE_MOUNT_T_EMPTY_PATH);
 	case AUX: return s->fd[1] < 0 ? (long)s->arg[1] : r->reg[s->fd[1]];
 	case EMPTY_PATH: return AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
+	case T_OR_LINK: return (long)(s->str[1] ? plan_str(r->plan, s->str[1]) : link_to(fd_of(r, s->fd[0])));
+	case BITS: return 64l * s->len + 1; /* the kernel counts from 1 */
 	}
 	return 0;
 }
@@ -178,11 +187,7 @@ static int step_fchmodat(const struct run *r, const struct cr_step *s)
 	if (path)
 		return fchmodat(fd, path, mode, 0);
 	int rc = (int)syscall(SYS_fchmodat2, fd, "", mode, AT_EMPTY_PATH);
-	if (rc == 0 || (errno != ENOSYS && errno != EINVAL))
-		return rc;
-	char link[32] = "/proc/self/fd/"; /* before Linux 6.6 */
-	*put_number(link + 14, (uint64_t)fd, 1) = 0;
-	return chmod(link, mode);
+	return rc < 0 && (errno == ENOSYS || errno == EINVAL) ? chmod(link_to(fd), mode) : rc; /* before Linux 6.6 */
 }
 
 static int step_cwd(const struct run *r, const struct cr_step *s)
@@ -299,12 +304,18 @@ static int step_cap_ambient(const struct cr_step *s)
 	return 0;
 }
 
-/* final tells the monitor that only the exec is left. It comes before a seccomp filter, which may forbid anything. */
+/* final tells the monitor that only the exec is left. It comes before a seccomp filter, which may forbid anything. All that we open is
+ * close-on-exec; that it is so is made sure of here. */
 static int final(struct run *r)
 {
 	if (r->final)
 		return 0;
 	r->final = true;
+	if (!r->masked)
+		umask(022);
+	if (syscall(SYS_close_range, 3, ~0u, K_CLOSE_RANGE_CLOEXEC) < 0) /* before Linux 5.11 */
+		for (int i = 3; i < 4096; i++)
+			fcntl(i, F_SETFD, FD_CLOEXEC);
 	return send_sync(r->sync, (struct cr_sync){ .kind = CR_SYNC_FINAL }, -1);
 }
 
@@ -380,13 +391,9 @@ static int step_exec(struct run *r, const struct cr_step *s)
 	char **argv = vector(r->plan, s->str[1], s->arg[0]), **env = vector(r->plan, s->str[2], s->len);
 	if (!argv || !env)
 		return errno = ENOMEM, -1;
-	if (keep && preserve(r, (int)(s->arg[2] & (CR_NREGS - 1)), keep, &file) < 0)
-		return -1;
-	if (syscall(SYS_close_range, 3 + keep, ~0u, K_CLOSE_RANGE_CLOEXEC) < 0 && !r->final)
-		return -1; /* a filter may forbid it; everything is close-on-exec anyhow */
-	if (!r->masked)
-		umask(022);
 	if (final(r) < 0)
+		return -1;
+	if (keep && preserve(r, (int)(s->arg[2] & (CR_NREGS - 1)), keep, &file) < 0)
 		return -1;
 	if (!path)
 		syscall(SYS_execveat, file, "", argv, env, AT_EMPTY_PATH);
