@@ -3,14 +3,17 @@
 package conmon
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"crisp/conmon/plan"
@@ -369,6 +372,37 @@ func TestOnceJoinsNamespaces(t *testing.T) {
 		t.Error(err)
 	}
 	wantExit(t, s.Pid, 0)
+}
+
+// TestOnceWithoutRoot runs itself as another user.
+func TestOnceWithoutRoot(t *testing.T) {
+	if os.Geteuid() == 0 {
+		c := exec.Command("/proc/self/exe", "-test.run=^TestOnceWithoutRoot$", "-test.v")
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1000, Gid: 1000}}
+		out, err := c.CombinedOutput()
+		if err != nil {
+			t.Errorf("as another user: %v\n%s", err, out)
+		}
+		if bytes.Contains(out, []byte("SKIP")) {
+			t.Skipf("as another user: %s", out)
+		}
+		return
+	}
+	reaper(t)
+	p := script("id -u; id -g; cat /proc/self/setgroups", false)
+	p.CloneFlags = unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNS
+	p.UIDMap, p.GIDMap = fmt.Sprintf("0 %d 1\n", os.Getuid()), fmt.Sprintf("0 %d 1\n", os.Getgid())
+	r, w := pipe(t)
+	q, err := Once(t.Context(), ExecRequest{Plan: p, Stdout: w})
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) {
+		t.Skip("no user namespaces for users here: ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	wantExit(t, q.Pid, 0)
+	mustRead(t, r, "0\n0\ndeny\n")
 }
 
 func TestOnceGivesTheTerminal(t *testing.T) {

@@ -133,6 +133,8 @@ static int write_maps(pid_t pid, const struct plan *p)
 	const char *uids = plan_str(p, p->head->uid_map), *gids = plan_str(p, p->head->gid_map);
 	char path[64];
 	int err = uids ? write_file(proc_path(path, pid, "uid_map"), uids, strlen(uids)) : 0;
+	if (gids && geteuid()) /* user_namespaces(7): else it must not map groups */
+		write_file(proc_path(path, pid, "setgroups"), "deny", 4);
 	return err || !gids ? err : write_file(proc_path(path, pid, "gid_map"), gids, strlen(gids));
 }
 
@@ -152,6 +154,8 @@ int spawn(struct slot *s, struct child *c, struct failure *f)
 	c->adj = h->flags & CR_PLAN_OOM_ADJ ? h->oom_adj : srv.oom_adj_parent;
 	c->set_adj = c->adj != srv.oom_adj && !foreign; /* the child writes its own: saves a wait */
 	c->wait = foreign;
+	if ((h->clone_flags & K_CLONE_NEWUSER) && geteuid())
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* else its uid_map is root's; there is nobody in the new namespace to trace it */
 	c->sync = pair[1];
 	s->pid = h->join_user >= 0 ? clone_by_intermediate(c, pair[0], &s->pidfd, f) : clone_directly(c, &s->pidfd, f);
 	close(pair[1]);
