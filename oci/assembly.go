@@ -40,6 +40,13 @@ type assembly struct {
 	extra      plan.Reg // the first of the files from number 3 on
 	dev        plan.Reg // the mount on /dev when the container has its own there
 	devpts     plan.Reg // the mount on /dev/pts
+	unsealed   []sealed // mounts that become read-only in the end
+}
+
+// sealed is a mount that becomes read-only when everything was made in it.
+type sealed struct {
+	destination string
+	reg         plan.Reg
 }
 
 // joined is a namespace that is joined by setns.

@@ -34,7 +34,7 @@ func (h Hierarchy) name() string { return path.Base(h.Path) }
 func (a *assembly) requestHierarchies(m *mount) {
 	for _, h := range a.opts.Host.Hierarchies {
 		r := a.file(FileRequest{
-			Kind: FileTree, Path: path.Join(h.Path, a.opts.CgroupPath), Attributes: m.options.attributes(), Note: "open the cgroup of " + h.name(),
+			Kind: FileTree, Path: path.Join(h.Path, a.opts.CgroupPath), Attributes: m.options.attributes(true), Note: "open the cgroup of " + h.name(),
 		})
 		m.parts = append(m.parts, part{h, r})
 	}
@@ -50,14 +50,14 @@ func (a *assembly) openHierarchies(m *mount) {
 
 func (a *assembly) mountHierarchies(m *mount) {
 	readOnly := m.options.flags.set & unix.MOUNT_ATTR_RDONLY
-	top := a.newFilesystem("tmpfs", "cgroup", []fsOption{{"mode", "755"}}, m.options.flags.set&^readOnly)
+	top := a.newFilesystem("tmpfs", "cgroup", []fsOption{{"mode", "755"}}, m.options.newFlags()&^readOnly)
 	target := a.point(a.root, m.destination, pointDirectory, plan.NoReg)
 	a.attach(top, target)
 	a.close(target)
 	for _, p := range m.parts {
 		a.about("mount %s/%s", m.destination, p.hierarchy.name())
 		if !a.userns {
-			a.setattrs(p.tree, m.options.attributes())
+			a.setattrs(p.tree, m.options.attributes(false))
 		}
 		target := a.point(top, p.hierarchy.name(), pointDirectory, plan.NoReg)
 		a.attach(p.tree, target)

@@ -44,6 +44,9 @@ func (a *assembly) devices() []device {
 	}
 	for i := range a.spec.Linux.Devices {
 		d := readDevice(&a.spec.Linux.Devices[i])
+		if d.path == "/dev/ptmx" { // always the link to that of the container's devpts
+			continue
+		}
 		all = slices.DeleteFunc(all, func(o device) bool { return o.path == d.path })
 		all = append(all, d)
 	}

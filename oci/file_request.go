@@ -46,6 +46,7 @@ type FileRequest struct {
 	Recursive  bool         // with the mounts below it
 	Attributes []Attributes // set one after the other
 	IDMap      *IDMap       // nil: as the source has it
+	Locked     bool         // flags that the source has may not go: the mount is for another user namespace
 
 	Note string // in words: "source of the mount /data"
 }
@@ -84,6 +85,9 @@ func (f FileRequest) String() string {
 	}
 	for _, at := range f.Attributes {
 		fmt.Fprintf(&b, " %s", at)
+	}
+	if f.Locked {
+		b.WriteString(" locked")
 	}
 	if f.IDMap != nil {
 		fmt.Fprintf(&b, " idmap(%q %q recursive=%v)", idMapText(f.IDMap.UIDs), idMapText(f.IDMap.GIDs), f.IDMap.Recursive)

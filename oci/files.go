@@ -161,11 +161,37 @@ func prepareTree(f *os.File, q *FileRequest, maps idMaps) error {
 			return err
 		}
 	}
+	before, err := mountFlagsOf(f, q.Locked)
+	if err != nil {
+		return err
+	}
 	for _, at := range q.Attributes {
 		attr := unix.MountAttr{Attr_set: at.Set, Attr_clr: at.Clear, Propagation: at.Propagation}
 		if err := unix.MountSetattr(int(f.Fd()), "", uint(at.flags()|unix.AT_EMPTY_PATH), &attr); err != nil {
 			return &os.PathError{Op: "mount_setattr", Path: q.Path, Err: err}
 		}
 	}
+	after, err := mountFlagsOf(f, q.Locked)
+	if err != nil {
+		return err
+	}
+	const times = unix.ST_NOATIME | unix.ST_NODIRATIME | unix.ST_RELATIME
+	const locks = unix.ST_RDONLY | unix.ST_NOSUID | unix.ST_NODEV | unix.ST_NOEXEC
+	if before&^after&locks != 0 || (before^after)&times != 0 {
+		return fmt.Errorf("%s: a flag of the source would go, which a user namespace may not take off: %w", q.Path, unix.EPERM)
+	}
 	return nil
+}
+
+// mountFlagsOf are the flags of a mount as statfs(2) has them, which cannot be told apart from those of its file system: but those do not
+// change.
+func mountFlagsOf(f *os.File, wanted bool) (int64, error) {
+	if !wanted {
+		return 0, nil
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
+		return 0, &os.PathError{Op: "fstatfs", Path: f.Name(), Err: err}
+	}
+	return int64(st.Flags), nil
 }

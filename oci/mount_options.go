@@ -14,7 +14,9 @@ import (
 type mountOptions struct {
 	bind, remount bool
 	recursive     bool   // rbind
-	flags         change // of the mount
+	flags         change // of the mount, but for those about access times
+	times         times  // access times of the mount
+	given         bool   // there was an option about flags at all, even one that changes nothing
 	tree          change // of the mount and all below it (rro …)
 	propagation   []Attributes
 	data          []fsOption // for the file system
@@ -36,6 +38,47 @@ func (c change) none() bool { return c == change{} }
 // attributes gives the change for mount_setattr(2).
 func (c change) attributes(recursive bool) Attributes {
 	return Attributes{Set: c.set, Clear: c.clear, Recursive: recursive}
+}
+
+// times is what the options say of access times. As mount(8), and so runc, has them, only the first four change anything; atime, norelatime,
+// nostrictatime and diratime take the word of one before back.
+type times struct{ noatime, relatime, strictatime, nodiratime bool }
+
+// change is for mount_setattr(2), which takes a mode only together with clearing them all. The kernel's order of precedence when several
+// are given is that of path_mount. None given changes nothing.
+func (t times) change() change {
+	if t == (times{}) {
+		return change{}
+	}
+	c := change{clear: unix.MOUNT_ATTR__ATIME | unix.MOUNT_ATTR_NODIRATIME}
+	switch {
+	case t.strictatime:
+		c.set = unix.MOUNT_ATTR_STRICTATIME
+	case t.noatime:
+		c.set = unix.MOUNT_ATTR_NOATIME
+	}
+	if t.nodiratime {
+		c.set |= unix.MOUNT_ATTR_NODIRATIME
+		c.clear &^= unix.MOUNT_ATTR_NODIRATIME
+	}
+	return c
+}
+
+// read takes over an option.
+func (t *times) read(s string) bool {
+	switch s {
+	case "noatime", "atime":
+		t.noatime = s == "noatime"
+	case "relatime", "norelatime":
+		t.relatime = s == "relatime"
+	case "strictatime", "nostrictatime":
+		t.strictatime = s == "strictatime"
+	case "nodiratime", "diratime":
+		t.nodiratime = s == "nodiratime"
+	default:
+		return false
+	}
+	return true
 }
 
 // fsOption is one option of a file system; without a value it is a flag.
@@ -64,11 +107,12 @@ var mountFlags = map[string]change{
 	"nostrictatime": {clear: unix.MOUNT_ATTR__ATIME},
 }
 
-// Flags of the superblock. They are set when a file system is made and do not touch a bind mount (mount(2), MS_BIND). Their
-// opposites are what a new file system starts with.
-var superblockFlags = map[string]bool{
-	"sync": true, "dirsync": true, "mand": true, "lazytime": true,
-	"async": false, "nomand": false, "nolazytime": false, "silent": false, "loud": false, "iversion": false, "noiversion": false,
+// Flags of the superblock, with the one that each takes back; "" where it is one to set. They are set when a file system is made and do not
+// touch a bind mount (mount(2), MS_BIND). silent and loud are about messages of the kernel that fsopen(2) hands to the caller, and
+// iversion is what file systems have decided by themselves since Linux 6.6.
+var superblockFlags = map[string]string{
+	"sync": "", "dirsync": "", "mand": "", "lazytime": "",
+	"async": "sync", "nomand": "mand", "nolazytime": "lazytime", "silent": "-", "loud": "-", "iversion": "-", "noiversion": "-",
 }
 
 var propagations = map[string]uint64{
@@ -111,19 +155,30 @@ func (o *mountOptions) word(s string) bool {
 }
 
 func (o *mountOptions) flag(s string) bool {
+	if o.times.read(s) {
+		o.given = true
+		return true
+	}
 	if c, ok := mountFlags[s]; ok {
 		o.flags.add(c)
+		o.given = true
 		return true
 	}
 	if c, ok := mountFlags[strings.TrimPrefix(s, "r")]; ok {
 		o.tree.add(c)
 		return true
 	}
-	given, ok := superblockFlags[s]
-	if given {
+	back, ok := superblockFlags[s]
+	switch {
+	case !ok:
+		return false
+	case back == "":
 		o.data = append(o.data, fsOption{key: s})
+	default:
+		o.data = slices.DeleteFunc(o.data, func(f fsOption) bool { return f == fsOption{key: back} })
 	}
-	return ok
+	o.given = true
+	return true
 }
 
 func (o *mountOptions) propagate(s string) bool {
@@ -137,23 +192,53 @@ func (o *mountOptions) propagate(s string) bool {
 	return false
 }
 
-// attributes is everything that mount_setattr has to do on a bind mount, in order: the mount's own flags win over the tree's.
+// lockable are the flags that a mount namespace of another user namespace inherits for good (MNT_LOCK_* in fs/namespace.c), without
+// those of access times.
+const lockable = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
+
+// newFlags are those of a new file system.
+func (o *mountOptions) newFlags() uint64 { return o.flags.set | o.times.change().set }
+
+// bindFlags is the change of a bind mount's flags. With any option about flags the mount has those and no others, as with mount(8)
+// and in runc; but in a user namespace it keeps the lockable ones of its source, unless an option names one to go, which is refused.
+func (o *mountOptions) bindFlags(userns bool) change {
+	if !o.given {
+		return change{}
+	}
+	c, t := o.flags, o.times.change()
+	c.clear |= unix.MOUNT_ATTR_NOSYMFOLLOW &^ c.set
+	if !userns {
+		c.clear |= lockable &^ c.set
+	}
+	return change{set: c.set | t.set, clear: c.clear | t.clear}
+}
+
+// attributes is everything that mount_setattr has to do on a bind mount, in order: the mount's own flags come first, so that what is said
+// of the whole tree holds for it too.
 //
 // A copy of a shared mount is its peer, so that whatever is mounted below it in the container would show up on the host. Unless
 // that is asked for, the copy becomes a slave, as a bind mount of runc's is by its parent.
-func (o *mountOptions) attributes() []Attributes {
+func (o *mountOptions) attributes(userns bool) []Attributes {
 	var all []Attributes
 	settled := func(p Attributes) bool { return p.Recursive || p.Propagation == unix.MS_SHARED }
 	if !slices.ContainsFunc(o.propagation, settled) {
 		all = append(all, Attributes{Propagation: unix.MS_SLAVE, Recursive: true})
 	}
+	if c := o.bindFlags(userns); !c.none() {
+		all = append(all, c.attributes(false))
+	}
 	if !o.tree.none() {
 		all = append(all, o.tree.attributes(true))
 	}
-	if !o.flags.none() {
-		all = append(all, o.flags.attributes(false))
-	}
 	return append(all, o.propagation...)
+}
+
+// treeFlags are those of open_tree(2) that a bind mount's source wants.
+func (o *mountOptions) treeFlags() uint64 {
+	if o.recursive {
+		return recursive
+	}
+	return 0
 }
 
 // superblock says whether an option is a flag of the superblock.

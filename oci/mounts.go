@@ -31,6 +31,7 @@ type mount struct {
 	kind        mountKind
 	fstype      string
 	source      string
+	inside      string // the source, when it lies in the container's root: below that; what was mounted there before is part of it
 	options     mountOptions
 	idmap       *IDMap
 
@@ -60,7 +61,7 @@ func (a *assembly) readMounts() error {
 func (a *assembly) readMount(i int) (mount, error) {
 	s := &a.spec.Mounts[i]
 	m := mount{
-		index: i, destination: path.Clean("/" + s.Destination), fstype: s.Type, source: s.Source,
+		index: i, destination: a.destination(s.Destination), fstype: s.Type, source: s.Source,
 		options: parseMountOptions(s.Options), tree: plan.NoReg,
 	}
 	switch {
@@ -77,7 +78,32 @@ func (a *assembly) readMount(i int) (mount, error) {
 	if err := a.mapOwners(&m); err != nil {
 		return m, err
 	}
+	if m.kind == mountBind && m.idmap == nil && !a.opts.Mounts[s.Destination] {
+		if inside, ok := a.belowRoot(a.hostPath(m.source)); ok {
+			m.inside = inside
+		}
+	}
 	return m, m.check(a.spec.Mounts[i].Options)
+}
+
+// destination is where a mount goes: absolute inside the root. A relative one starts there (deprecated by the runtime spec), and one that
+// begins with root.path is meant to be below it, as runc takes it (libcontainer/rootfs_linux.go, createOpenMountpoint).
+func (a *assembly) destination(d string) string {
+	d = path.Clean("/" + d)
+	if inside, ok := a.belowRoot(d); ok {
+		return inside
+	}
+	return d
+}
+
+// belowRoot is a path of the host as the container will see it, if it lies below root.path. It looks at the words only.
+func (a *assembly) belowRoot(p string) (string, bool) {
+	if a.spec.Root == nil || a.spec.Root.Path == "" {
+		return "", false
+	}
+	root := path.Clean(a.hostPath(a.spec.Root.Path))
+	inside, ok := strings.CutPrefix(path.Clean(p), root)
+	return inside, ok && root != "/" && strings.HasPrefix(inside, "/")
 }
 
 // replace turns file systems that the process may not mount into bind mounts of the host's.
@@ -162,12 +188,12 @@ func (a *assembly) requestTrees() {
 		dest := a.spec.Mounts[m.index].Destination
 		r := FileRequest{
 			Kind: FileTree, Path: a.hostPath(m.source), Recursive: m.options.recursive,
-			Attributes: m.options.attributes(), IDMap: m.idmap, Note: "open the source of " + m.destination,
+			Attributes: m.options.attributes(a.userns), IDMap: m.idmap, Locked: a.userns, Note: "open the source of " + m.destination,
 		}
 		switch {
 		case m.kind == mountCgroupV1 && a.userns:
 			a.requestHierarchies(m)
-		case m.kind != mountBind:
+		case m.kind != mountBind, m.inside != "":
 		case a.opts.Mounts[dest]:
 			r.Kind, r.Path = FileMount, dest
 			m.tree, m.prepared = a.file(r), true
@@ -193,14 +219,17 @@ func (a *assembly) openSources() {
 		switch {
 		case m.kind == mountCgroupV1 && !a.userns:
 			a.openHierarchies(m)
-		case m.kind == mountBind && m.tree == plan.NoReg:
-			flags := uint64(0)
-			if m.options.recursive {
-				flags = recursive
-			}
-			m.tree = a.clonePath(a.hostPath(m.source), flags)
+		case m.kind == mountBind && m.tree == plan.NoReg && m.inside == "":
+			m.tree = a.clonePath(a.hostPath(m.source), m.options.treeFlags())
 		}
 	}
+}
+
+// openInside copies the mount of a source in the container's root, as it is by now.
+func (a *assembly) openInside(m *mount) {
+	source := a.openat(a.root, m.inside, opath, inRoot|noMagicLinks)
+	m.tree = a.clone(source, m.options.treeFlags())
+	a.close(source)
 }
 
 // mountAll makes the mounts in their order.
@@ -222,22 +251,26 @@ func (a *assembly) mountAll() {
 }
 
 func (a *assembly) bind(m *mount) {
+	if m.inside != "" {
+		a.openInside(m)
+	}
 	if !m.prepared {
-		a.setattrs(m.tree, m.options.attributes())
+		a.setattrs(m.tree, m.options.attributes(a.userns))
 	}
 	target := a.point(a.root, m.destination, pointLike, m.tree)
 	a.attach(m.tree, target)
 	a.close(target)
-	a.keep(m, m.tree)
+	a.keep(m, m.tree, false)
 }
 
-// keep remembers the mounts on /dev and /dev/pts, and closes others.
-func (a *assembly) keep(m *mount, r plan.Reg) {
+// keep remembers the mounts on /dev and /dev/pts, and closes others that are needed no more.
+func (a *assembly) keep(m *mount, r plan.Reg, needed bool) {
 	switch {
 	case m.destination == "/dev" && m.kind == mountNew:
 		a.dev = r
 	case m.destination == "/dev/pts" && m.fstype == "devpts" && m.kind == mountNew:
 		a.devpts = r
+	case needed:
 	default:
 		a.close(r)
 	}
@@ -245,7 +278,7 @@ func (a *assembly) keep(m *mount, r plan.Reg) {
 
 func (a *assembly) remount(m *mount) {
 	target := a.openat(a.root, m.destination, opath, inRoot|noMagicLinks)
-	for _, c := range []Attributes{m.options.tree.attributes(true), m.options.flags.attributes(false)} {
+	for _, c := range []Attributes{m.options.tree.attributes(true), m.options.flags.attributes(false), m.options.times.change().attributes(false)} {
 		if c.Set != 0 || c.Clear != 0 {
 			a.setattr(target, c)
 		}
@@ -254,14 +287,23 @@ func (a *assembly) remount(m *mount) {
 	a.close(target)
 }
 
-// mountNew makes a new file system and attaches it.
+// mountNew makes a new file system and attaches it. A read-only tmpfs, and what is on /dev, is that only in the end: mount points, devices
+// and symlinks are yet to be made in it.
 func (a *assembly) mountNew(m *mount) {
-	r := a.newFilesystem(m.fstype, m.source, m.options.data, m.options.flags.set|m.options.tree.set)
+	flags := m.options.newFlags() | m.options.tree.set
+	late := flags&unix.MOUNT_ATTR_RDONLY != 0 && (m.fstype == "tmpfs" || m.destination == "/dev")
+	if late {
+		flags &^= unix.MOUNT_ATTR_RDONLY
+	}
+	r := a.newFilesystem(m.fstype, m.source, m.options.data, flags)
 	a.setattrs(r, m.options.propagation)
 	target := a.mountPoint(m)
 	a.attach(r, target)
 	a.close(target)
-	a.keep(m, r)
+	if late {
+		a.unsealed = append(a.unsealed, sealed{m.destination, r})
+	}
+	a.keep(m, r, late)
 }
 
 // mountPoint opens the mount point of a new file system. proc and sysfs go onto an ordinary directory only, never through a

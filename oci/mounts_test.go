@@ -249,3 +249,93 @@ func TestMountsDoNotShowUpOnTheHost(t *testing.T) {
 		equal(t, "mounts of the host", string(after), string(before))
 	}
 }
+
+// TestReadOnlyTmpfsIsSealedInTheEnd: what comes later may need mount points in it.
+func TestReadOnlyTmpfsIsSealedInTheEnd(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("facts", "/cache", "/cache/volume", "/dev", "/dev/null")
+	for i := range s.Mounts {
+		if s.Mounts[i].Destination == "/dev" {
+			s.Mounts[i].Options = append(s.Mounts[i].Options, "ro")
+		}
+	}
+	s.Mounts = append(s.Mounts, specs.Mount{Destination: "/cache", Type: "tmpfs", Source: "tmpfs", Options: []string{"ro", "nosuid"}},
+		bindMount(b.volume(), "/cache/volume"))
+	f := b.create(s).facts()
+	for _, p := range []string{"/cache", "/dev"} {
+		if w := f.Paths[p].WriteError; !strings.Contains(w, "read-only") {
+			t.Errorf("writing to %s: %q", p, w)
+		}
+	}
+	equal(t, "error of writing to the volume", f.Paths["/cache/volume"].WriteError, "")
+	equal(t, "/dev/null", f.Paths["/dev/null"].Rdev, "1:3")
+}
+
+// TestSourceInTheRootIsSeenAsTheContainerDoes: with the mounts that were made there before; a destination may be given as a path of the host.
+func TestSourceInTheRootIsSeenAsTheContainerDoes(t *testing.T) {
+	for _, userns := range []bool{false, true} {
+		b := newBench(t)
+		s := b.spec("facts", "/final/x/file", "/linked/file")
+		if userns {
+			b.inUserNamespace(s)
+		}
+		host, check := b.trap()
+		if err := os.Symlink(host, filepath.Join(s.Root.Path, "link")); err != nil {
+			t.Fatal(err)
+		}
+		root := s.Root.Path
+		s.Mounts = append(s.Mounts, bindMount(b.volume(), "/mnt/x"), bindMount(root+"/mnt", root+"/final"))
+		k := b.create(s)
+		f := k.facts()
+		equal(t, "content", f.Paths["/final/x/file"].Content, "content")
+		s.Mounts = append(s.Mounts, bindMount(root+"/link", "/linked"))
+		s.Linux.CgroupsPath += "-2"
+		if _, err := b.tryCreate(s); err == nil {
+			t.Error("a symlink of the image led to the host")
+		}
+		check()
+	}
+}
+
+// TestUserNamespaceKeepsTheFlagsOfTheSource: what the host took off stays off, and an option that wants it back is refused.
+func TestUserNamespaceKeepsTheFlagsOfTheSource(t *testing.T) {
+	b := newBench(t)
+	v := b.volume()
+	if err := unix.Mount(v, v, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(v, unix.MNT_DETACH) })
+	if err := unix.Mount("", v, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_NOEXEC|unix.MS_NOSUID|unix.MS_RDONLY|unix.MS_NOATIME, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		userns  bool
+		options []string
+		want    string // flags; "" refused
+	}{
+		{false, nil, "ro,nosuid,noexec,noatime"}, {false, []string{"nodev"}, "rw,nodev,noatime"}, {false, []string{"relatime"}, "rw,relatime"},
+		{true, nil, "ro,nosuid,noexec,noatime"}, {true, []string{"nodev"}, "ro,nosuid,nodev,noexec,noatime"}, {true, []string{"exec"}, ""},
+		{true, []string{"rw"}, ""}, {true, []string{"relatime"}, ""}, {true, []string{"noatime"}, "ro,nosuid,noexec,noatime"},
+	} {
+		s := b.spec("facts")
+		if c.userns {
+			b.inUserNamespace(s)
+		}
+		s.Mounts = append(s.Mounts, bindMount(v, "/v", c.options...))
+		k, err := b.tryCreate(s)
+		if c.want == "" {
+			if !errors.Is(err, unix.EPERM) {
+				t.Errorf("%v: %v, want EPERM", c.options, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%v, %v: %v", c.userns, c.options, err)
+			continue
+		}
+		fields := strings.Fields(findMount(k.facts(), "/v"))
+		if len(fields) < 6 || fields[5] != c.want {
+			t.Errorf("%v, %v: %v, want %s", c.userns, c.options, fields, c.want)
+		}
+	}
+}

@@ -54,8 +54,15 @@ func (a *assembly) attachRoot() {
 	a.setattr(a.root, a.rootfsIsolation())
 }
 
-// sealRoot makes the root file system read-only, without the mounts in it.
+// sealRoot makes read-only what is to be: mounts of the spec, and the root file system, without the mounts in it.
 func (a *assembly) sealRoot() {
+	for _, m := range a.unsealed {
+		a.about("make %s read-only", m.destination)
+		a.setattr(m.reg, Attributes{Set: unix.MOUNT_ATTR_RDONLY})
+		if m.reg != a.dev {
+			a.close(m.reg)
+		}
+	}
 	if a.spec.Root == nil || !a.spec.Root.Readonly {
 		return
 	}
