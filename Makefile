@@ -13,12 +13,12 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags grpcnotrace
 .DEFAULT_GOAL := build
 .PHONY: build conmon deps go-version demo test test-vm lint fuzz bench install clean help
 
-build: bin/crisp ## build bin/crisp, static, with crisp-conmon in it
+build: bin/crisp bin/crisp-oci ## build bin/crisp and bin/crisp-oci, static, with crisp-conmon in them
 
 # The go command knows best what is out of date.
-.PHONY: bin/crisp
-bin/crisp: conmon
-	$(BUILD) -o $@ ./cmd/crisp
+.PHONY: bin/crisp bin/crisp-oci
+bin/crisp bin/crisp-oci: conmon
+	$(BUILD) -o $@ ./cmd/$(@F)
 
 conmon: deps
 	$(MAKE) -C conmon
@@ -52,6 +52,7 @@ bench: build ## measure a scratch crisp, print tables (root)
 
 install: build ## install into DESTDIR/PREFIX
 	install -D -m 0755 bin/crisp $(DESTDIR)$(PREFIX)/bin/crisp
+	install -D -m 0755 bin/crisp-oci $(DESTDIR)$(PREFIX)/bin/crisp-oci
 	install -D -m 0644 contrib/systemd/crisp.service $(DESTDIR)$(PREFIX)/lib/systemd/system/crisp.service
 
 clean: ## remove what was built

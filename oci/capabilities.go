@@ -49,21 +49,23 @@ func (a *assembly) capabilities() capabilitySets {
 		}
 		return mask
 	}
-	return capabilitySets{
+	s := capabilitySets{
 		bounding: read("bounding", c.Bounding), effective: read("effective", c.Effective),
 		permitted: read("permitted", c.Permitted), inheritable: read("inheritable", c.Inheritable),
 		ambient: read("ambient", c.Ambient),
 	}
+	// What the kernel would refuse (capabilities(7)). runc goes on without too, and what its spec command wrote for years asks for it.
+	if odd := s.ambient &^ (s.permitted & s.inheritable); odd != 0 {
+		a.warn("process.capabilities.ambient: not permitted and inheritable: %s", capabilityNames(odd))
+		s.ambient &^= odd
+	}
+	return s
 }
 
 // check says what the kernel would refuse (capabilities(7)).
 func (s capabilitySets) check() error {
-	switch {
-	case s.effective&^s.permitted != 0:
+	if s.effective&^s.permitted != 0 {
 		return invalid("process.capabilities.effective", "not permitted: "+capabilityNames(s.effective&^s.permitted))
-	case s.ambient&^(s.permitted&s.inheritable) != 0:
-		return invalid("process.capabilities.ambient",
-			"not permitted and inheritable: "+capabilityNames(s.ambient&^(s.permitted&s.inheritable)))
 	}
 	return nil
 }

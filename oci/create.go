@@ -168,15 +168,17 @@ func (r *Runtime) container(id string, spec *specs.Spec, monitor Executor) (*Con
 	if err != nil {
 		return nil, err
 	}
-	c := &Container{ID: id, runtime: r, monitor: monitor, cgroupPath: cgroupPath(id, spec), program: program}
-	if spec.Linux != nil {
-		c.namespaces = spec.Linux.Namespaces
+	c := &Container{ID: id, runtime: r, monitor: monitor, cgroupPath: CgroupPath(id, spec), program: program}
+	if l := spec.Linux; l != nil {
+		c.linux = specs.Linux{
+			Namespaces: l.Namespaces, MemoryPolicy: l.MemoryPolicy, Personality: l.Personality, IntelRdt: l.IntelRdt,
+		}
 	}
 	return c, nil
 }
 
-// cgroupPath is linux.cgroupsPath below the root of the hierarchies; a container without one gets its own.
-func cgroupPath(id string, spec *specs.Spec) string {
+// CgroupPath is linux.cgroupsPath below the root of the hierarchies; a container without one gets its own.
+func CgroupPath(id string, spec *specs.Spec) string {
 	if spec.Linux == nil || spec.Linux.CgroupsPath == "" {
 		return "/crisp-" + id
 	}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command crisp-oci runs containers from OCI bundles. It takes runc's place on the command line of containerd, CRI-O, podman, docker
+// and buildah: the same commands, flags, exit codes and words.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"crisp/oci/operation"
+)
+
+// Set by the Makefile.
+var (
+	version = "unknown"
+	commit  = ""
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run returns the exit code.
+func run(args []string) int {
+	g, args, err := parseGlobal(args)
+	if err != nil {
+		return usageError(os.Stdout, err, printHelp)
+	}
+	switch {
+	case g.version:
+		printVersion(os.Stdout)
+		return 0
+	case g.help || len(args) == 0:
+		printHelp(os.Stdout)
+		return 0
+	}
+	if err := g.setUp(); err != nil {
+		return g.fail(err)
+	}
+	name, args := args[0], args[1:]
+	c := find(name)
+	if c == nil {
+		fmt.Fprintf(os.Stderr, "No help topic for %q\n", name) // urfave's words
+		return exitNoCommand
+	}
+	return g.command(c, args)
+}
+
+// Exit codes. Those of run and exec are their processes', when there was one.
+const (
+	exitFailure    = 1
+	exitNoCommand  = 3
+	exitExecFailed = 255
+)
+
+// global is what stands before the command.
+type global struct {
+	debug, systemd, version, help  bool
+	log, logFormat, root, rootless string
+
+	rootGiven bool
+	logger    *logger
+}
+
+// parseGlobal reads the global flags; what is left begins with the command.
+func parseGlobal(args []string) (*global, []string, error) {
+	g := &global{logger: newLogger(os.Stderr)}
+	o := g.options()
+	rest, set, err := o.parse(args, true)
+	if errors.Is(err, flag.ErrHelp) {
+		g.help, err = true, nil
+	}
+	g.rootGiven = set["root"]
+	return g, rest, err
+}
+
+func (g *global) options() *options {
+	o := newOptions()
+	o.bool(&g.debug, "debug", "enable debug logging")
+	o.string(&g.log, "log", "", "set the log file to write crisp-oci logs to (default is '/dev/stderr')")
+	o.string(&g.logFormat, "log-format", "text", "set the log format ('text' (default), or 'json')")
+	o.string(&g.root, "root", defaultRoot(), "root directory for storage of container state (this should be located in tmpfs)")
+	o.bool(&g.systemd, "systemd-cgroup", "enable systemd cgroup support, expects cgroupsPath to be of form \"slice:prefix:name\" for e.g. \"system.slice:crisp:434234\"")
+	o.string(&g.rootless, "rootless", "auto", "ignore cgroup permission errors ('true', 'false', or 'auto')")
+	var criu string
+	o.string(&criu, "criu", "", "(ignored; criu is searched for in $PATH)")
+	o.bool(&g.version, "version, v", "print the version")
+	return o
+}
+
+// setUp makes the flags effective.
+func (g *global) setUp() error {
+	if err := g.setLog(); err != nil {
+		return err
+	}
+	if _, err := parseRootless(g.rootless); err != nil {
+		return fmt.Errorf("invalid --rootless: %w", err)
+	}
+	if !g.rootGiven {
+		return g.makeUserRoot()
+	}
+	root, err := filepath.Abs(g.root)
+	if err != nil {
+		return err
+	}
+	if root == "/" { // "", "." and "../.." may come to this
+		return errors.New("Option --root argument should not be set to /") //nolint:staticcheck // runc's words
+	}
+	g.root = root
+	return nil
+}
+
+func (g *global) setLog() error {
+	if g.debug {
+		g.logger.level = levelDebug
+	}
+	switch g.logFormat {
+	case "", "text":
+	case "json":
+		g.logger.json = true
+	default:
+		return errors.New("invalid log-format: " + g.logFormat)
+	}
+	if g.log == "" {
+		return nil
+	}
+	f, err := os.OpenFile(g.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND|os.O_SYNC, 0o644)
+	if err != nil {
+		return err
+	}
+	g.logger.out, g.logger.file = f, true
+	return nil
+}
+
+// fail says what is wrong, to the log and to a person.
+func (g *global) fail(err error) int { return g.failWith(err, exitFailure) }
+
+func (g *global) failWith(err error, code int) int {
+	g.logger.error(err.Error())
+	if g.logger.file {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	return code
+}
+
+// runtime makes what carries the commands out.
+func (g *global) runtime() *operation.Runtime {
+	return operation.New(operation.Config{
+		Root: g.root, RootGiven: g.rootGiven, Systemd: g.systemd, Log: g.logger.slog(), IgnoreCgroups: g.ignoreCgroups,
+	})
+}
+
+// command runs one command.
+func (g *global) command(c *command, args []string) int {
+	o := newOptions()
+	action := c.options(o)
+	rest, set, err := o.parse(args, c.ordered)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		printCommandHelp(os.Stdout, c)
+		return 0
+	case err != nil:
+		return usageError(os.Stdout, err, func(w io.Writer) { printCommandHelp(w, c) })
+	}
+	if err := c.checkArgs(rest); err != nil {
+		fmt.Fprint(os.Stdout, "Incorrect Usage.\n\n")
+		printCommandHelp(os.Stdout, c)
+		return g.fail(err)
+	}
+	code, err := action(&call{ctx: context.Background(), global: g, args: rest, set: set})
+	if err == nil {
+		return code
+	}
+	if c.failure != 0 {
+		return g.failWith(err, c.failure)
+	}
+	return g.fail(err)
+}
+
+// call is one command with its arguments.
+type call struct {
+	ctx    context.Context
+	global *global
+	args   []string
+	set    map[string]bool // the flags that were given, by their first names
+}
+
+func (c *call) arg(i int) string {
+	if i < len(c.args) {
+		return c.args[i]
+	}
+	return ""
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package operation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"crisp/oci"
+	"crisp/oci/cgroup"
+)
+
+// Config is what holds for every command.
+type Config struct {
+	Root      string // where the containers' directories are
+	RootGiven bool   // somebody asked for it: that it is missing is an error then
+	Systemd   bool   // cgroups by systemd
+	// IgnoreCgroups: that cgroups cannot be made for want of rights is no error.
+	IgnoreCgroups func() bool
+	Log           *slog.Logger
+}
+
+// A Runtime carries out commands on the containers below one root. It holds nothing open.
+type Runtime struct{ config Config }
+
+// New makes a Runtime.
+func New(c Config) *Runtime { return &Runtime{config: c} }
+
+// An engine is what makes containers and changes them. Most commands need none, or only its cgroups: what is not asked for is not probed.
+type engine struct {
+	cgroups *cgroup.Manager
+	oci     *oci.Runtime
+}
+
+func (r *Runtime) openCgroups() (*cgroup.Manager, error) {
+	m, err := cgroup.New(cgroup.Config{Log: r.config.Log})
+	if err != nil {
+		return nil, fmt.Errorf("cgroups: %w", err)
+	}
+	return m, nil
+}
+
+func (r *Runtime) openEngine() (*engine, error) {
+	m, err := r.openCgroups()
+	if err != nil {
+		return nil, err
+	}
+	o, err := oci.New(oci.Config{Cgroups: m, Log: r.config.Log})
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	return &engine{cgroups: m, oci: o}, nil
+}
+
+func (e *engine) Close() {
+	e.oci.Close()
+	e.cgroups.Close()
+}
+
+// withCgroup calls use with the container's cgroup, nil when it is gone.
+func (c *container) withCgroup(use func(*cgroup.Cgroup) error) error {
+	m, err := c.runtime.openCgroups()
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	g, err := m.Open(c.Cgroup)
+	if err != nil && !errors.Is(err, cgroup.ErrNotFound) {
+		return err
+	}
+	if err != nil {
+		g = nil
+	}
+	return use(g)
+}
+
+// load gives the oci package's handle of the container.
+func (c *container) load(ctx context.Context, e *engine, o *once) (*oci.Container, error) {
+	spec, err := c.spec()
+	if err != nil {
+		return nil, err
+	}
+	pid := c.Pid
+	if !c.alive() {
+		pid = 0
+	}
+	return e.oci.Load(ctx, oci.LoadRequest{ID: c.ID, Spec: spec, Pid: pid, Monitor: o})
+}
