@@ -572,12 +572,16 @@ func TestChownGivesTheCgroupAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := m.primary()
+	root, err := h.fd()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, want := range map[string]uint32{"": 12345, "cgroup.procs": 12345, "memory.max": 0} {
 		if m.mode != V2 {
 			want = 0
 		}
 		var st unix.Stat_t
-		err := unix.Fstatat(h.fd, path.Join(c.path, name), &st, 0)
+		err := unix.Fstatat(root, path.Join(c.path, name), &st, 0)
 		if m.mode != V2 && errors.Is(err, unix.ENOENT) {
 			continue
 		}
@@ -666,5 +670,17 @@ func BenchmarkKill(b *testing.B) {
 		b.StopTimer()
 		_ = cmd.Wait()
 		b.StartTimer()
+	}
+}
+
+func BenchmarkNew(b *testing.B) {
+	for b.Loop() {
+		m, err := New(Config{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := m.Close(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

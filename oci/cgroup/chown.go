@@ -23,11 +23,15 @@ func (c *Cgroup) Chown(uid int) error {
 	if err != nil { // before Linux 4.15
 		list = []byte("cgroup.procs\ncgroup.subtree_control\ncgroup.threads\n")
 	}
+	root, err := c.m.unified.fd()
+	if err != nil {
+		return err
+	}
 	for _, name := range append([]string{"."}, strings.Fields(string(list))...) {
 		if strings.Contains(name, "/") {
 			continue
 		}
-		err := unix.Fchownat(c.m.unified.fd, path.Join(c.path, name), uid, -1, unix.AT_SYMLINK_NOFOLLOW)
+		err := unix.Fchownat(root, path.Join(c.path, name), uid, -1, unix.AT_SYMLINK_NOFOLLOW)
 		if err != nil && (name == "." || !errors.Is(err, unix.ENOENT)) { // not every controller is on
 			return fmt.Errorf("cgroup %s: chown %s: %w", c.Path(), name, err)
 		}

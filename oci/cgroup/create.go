@@ -104,7 +104,7 @@ func (m *Manager) enableControllers(p string) error {
 	missing := func(dir, file string) []string {
 		have, _ := h.read(path.Join(dir, file))
 		return slices.DeleteFunc(slices.Clone(wantedControllers), func(c string) bool {
-			return !slices.Contains(h.controllers, c) || slices.Contains(strings.Fields(have), c)
+			return !slices.Contains(h.available(), c) || slices.Contains(strings.Fields(have), c)
 		})
 	}
 	if len(missing(p, "cgroup.controllers")) == 0 {
@@ -120,7 +120,7 @@ func (m *Manager) enableControllers(p string) error {
 
 // enableAgain switches on in all parents whatever is said of them already.
 func (m *Manager) enableAgain(p string) error {
-	names := slices.DeleteFunc(slices.Clone(wantedControllers), func(c string) bool { return !slices.Contains(m.unified.controllers, c) })
+	names := slices.DeleteFunc(slices.Clone(wantedControllers), func(c string) bool { return !slices.Contains(m.unified.available(), c) })
 	return forParents(p, func(dir string) error { return m.unified.enable(dir, names) })
 }
 

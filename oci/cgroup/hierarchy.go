@@ -7,38 +7,64 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
-// A hierarchy is one mounted tree of cgroups.
+// A hierarchy is one mounted tree of cgroups. Its directory is opened, and asked for its controllers, when that is first needed: most
+// commands of crisp-oci use one hierarchy, or none.
 type hierarchy struct {
 	mount
-	root *os.File // owns fd
-	fd   int      // O_PATH of the mount point; every access starts from it
+	asks bool // v2, and the only one: the root's cgroup.controllers tells what it has
+
+	asked sync.Once  // guards controllers, where asks
+	mu    sync.Mutex // guards root
+	root  *os.File   // O_PATH of the mount point; every access starts from it. nil: not opened yet
 }
 
-func openHierarchy(m mount) (*hierarchy, error) {
-	fd, err := unix.Open(m.dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", m.dir, err)
+// fd returns the root's.
+func (h *hierarchy) fd() (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.root == nil {
+		fd, err := unix.Open(h.dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return -1, &os.PathError{Op: "open", Path: h.dir, Err: err}
+		}
+		h.root = os.NewFile(uintptr(fd), h.dir)
 	}
-	return &hierarchy{mount: m, root: os.NewFile(uintptr(fd), m.dir), fd: fd}, nil
+	return int(h.root.Fd()), nil
 }
 
-// available returns the controllers of the v2 root.
-func (h *hierarchy) available() ([]string, error) {
-	b, err := h.read("cgroup.controllers")
-	if err != nil {
-		return nil, err
+func (h *hierarchy) close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.root == nil {
+		return nil
 	}
-	return strings.Fields(b), nil
+	return h.root.Close()
+}
+
+// available returns the hierarchy's controllers.
+func (h *hierarchy) available() []string {
+	if h.asks {
+		h.asked.Do(func() {
+			text, _ := h.read("cgroup.controllers") // without an answer there are none, and whoever wants one is told so
+			h.controllers = strings.Fields(text)
+		})
+	}
+	return h.controllers
 }
 
 // open opens a file below the root.
 func (h *hierarchy) open(name string, flags int) (int, error) {
+	root, err := h.fd()
+	if err != nil {
+		return -1, err
+	}
 	for {
-		fd, err := unix.Openat(h.fd, name, flags|unix.O_CLOEXEC, 0)
+		fd, err := unix.Openat(root, name, flags|unix.O_CLOEXEC, 0)
 		if err == unix.EINTR {
 			continue
 		}
@@ -98,9 +124,13 @@ func writeOnce(fd int, value string) error {
 
 // mkdir makes the directory and, where they are missing, its parents. made is false when it was there.
 func (h *hierarchy) mkdir(p string) (made bool, err error) {
+	root, err := h.fd()
+	if err != nil {
+		return false, err
+	}
 	// A parent that is removed meanwhile is made again, a few times.
 	for range 8 {
-		err = unix.Mkdirat(h.fd, p, 0o755)
+		err = unix.Mkdirat(root, p, 0o755)
 		switch err {
 		case nil:
 			return true, nil

@@ -76,7 +76,7 @@ func eachMode(t *testing.T, f func(t *testing.T, m *Manager)) {
 	}
 	v1 := newManager(t)
 	unified := v1.unified
-	t.Cleanup(func() { unified.root.Close() })
+	t.Cleanup(func() { unified.close() })
 	v1.hierarchies = slices.DeleteFunc(v1.hierarchies, func(h *hierarchy) bool { return h.v2 })
 	v1.mode, v1.unified = V1, nil
 	t.Run(v1.mode.String(), func(t *testing.T) { f(t, v1) })
@@ -163,7 +163,10 @@ func file(t testing.TB, c *Cgroup, controller, name string) string {
 	return strings.TrimSpace(s)
 }
 
-func exists(h *hierarchy, p string) bool { return unix.Faccessat(h.fd, p, unix.F_OK, 0) == nil }
+func exists(h *hierarchy, p string) bool {
+	root, err := h.fd()
+	return err == nil && unix.Faccessat(root, p, unix.F_OK, 0) == nil
+}
 
 func ptr[T any](v T) *T { return &v }
 

@@ -56,7 +56,7 @@ type Manager struct {
 	warned map[string]bool
 }
 
-// New finds the mounted hierarchies.
+// New finds the mounted hierarchies. It opens none: that is done when one is needed.
 func New(cfg Config) (*Manager, error) {
 	if cfg.Root == "" {
 		cfg.Root = "/sys/fs/cgroup"
@@ -66,27 +66,12 @@ func New(cfg Config) (*Manager, error) {
 	}
 	m := &Manager{log: cfg.Log, warned: map[string]bool{}}
 	m.buffers.New = func() any { return newReader() }
-	if err := m.openMounts(cfg.Root); err != nil {
-		return nil, errors.Join(err, m.Close())
-	}
-	return m, nil
-}
-
-func (m *Manager) openMounts(root string) error {
-	f, err := os.Open("/proc/self/mountinfo")
+	mounts, err := findMounts(cfg.Root)
 	if err != nil {
-		return err
-	}
-	defer f.Close()
-	mounts, err := parseMounts(f, root)
-	if err != nil {
-		return fmt.Errorf("parse /proc/self/mountinfo: %w", err)
+		return nil, err
 	}
 	for _, mnt := range mounts {
-		h, err := openHierarchy(mnt)
-		if err != nil {
-			return err
-		}
+		h := &hierarchy{mount: mnt, asks: mnt.v2 && len(mounts) == 1}
 		m.hierarchies = append(m.hierarchies, h)
 		if h.v2 {
 			m.unified = h
@@ -94,23 +79,35 @@ func (m *Manager) openMounts(root string) error {
 	}
 	switch {
 	case len(m.hierarchies) == 0:
-		return fmt.Errorf("%s: no cgroup file system is mounted there", root)
+		return nil, fmt.Errorf("%s: no cgroup file system is mounted there", cfg.Root)
 	case m.unified == nil:
 		m.mode = V1
 	case len(m.hierarchies) > 1:
 		m.mode = Hybrid
 	default:
 		m.mode = V2
-		m.unified.controllers, err = m.unified.available()
 	}
-	return err
+	return m, nil
+}
+
+// findMounts needs no look into the mounts where the root itself is a v2 hierarchy.
+func findMounts(root string) ([]mount, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(root, &st); err == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
+		return []mount{{dir: root, v2: true, name: "unified"}}, nil
+	}
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	return parseMounts(text, root), nil
 }
 
 // Close closes the manager's directory fds. Its cgroups are unusable then.
 func (m *Manager) Close() error {
 	var errs []error
 	for _, h := range m.hierarchies {
-		errs = append(errs, h.root.Close())
+		errs = append(errs, h.close())
 	}
 	return errors.Join(append(errs, m.filters.close())...)
 }
@@ -137,11 +134,14 @@ func (m *Manager) Open(cgroupsPath string) (*Cgroup, error) {
 	}
 	c := &Cgroup{m: m, path: p}
 	for _, h := range m.hierarchies {
-		err := unix.Faccessat(h.fd, p, unix.F_OK, 0)
+		root, err := h.fd()
+		if err == nil {
+			err = unix.Faccessat(root, p, unix.F_OK, 0)
+		}
 		if err == nil {
 			return c, nil
 		}
-		if err != unix.ENOENT {
+		if !errors.Is(err, unix.ENOENT) {
 			return nil, fmt.Errorf("cgroup %s: %w", c.Path(), err)
 		}
 	}
@@ -163,7 +163,7 @@ func cleanPath(p string) (string, error) {
 // controller finds the hierarchy of a controller; nil when the host does not have it.
 func (m *Manager) controller(name string) *hierarchy {
 	for _, h := range m.hierarchies {
-		if slices.Contains(h.controllers, name) {
+		if slices.Contains(h.available(), name) {
 			return h
 		}
 	}

@@ -3,12 +3,9 @@
 package cgroup
 
 import (
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/moby/sys/mountinfo"
 )
 
 // A mount is one mounted hierarchy.
@@ -24,28 +21,31 @@ var v1Controllers = []string{
 	"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb", "net_cls", "net_prio", "perf_event", "rdma", "misc",
 }
 
-// parseMounts finds the cgroup mounts at or below root in the text of /proc/PID/mountinfo, v2 last, each hierarchy once:
+// parseMounts finds the cgroup mounts at or below root in the text of /proc/PID/mountinfo, v2 last, each hierarchy once. Between the
+// mount point and the dash there are any number of fields; a space in a name is written as \040.
 //
 //	35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
 //	41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate
-func parseMounts(r io.Reader, root string) ([]mount, error) {
+func parseMounts(text []byte, root string) []mount {
 	root = filepath.Clean(root)
-	infos, err := mountinfo.GetMountsFromReader(r, func(i *mountinfo.Info) (skip, stop bool) {
-		below := i.Mountpoint == root || strings.HasPrefix(i.Mountpoint, root+"/")
-		return !below || i.FSType != "cgroup" && i.FSType != "cgroup2", false
-	})
-	if err != nil {
-		return nil, err
-	}
 	var v1, v2 []mount
-	for _, i := range infos {
-		if i.FSType == "cgroup2" {
-			// The latest mount on a directory is the one that shows, and nothing below another cgroup2 counts.
-			v2 = append(v2[:0], mount{dir: i.Mountpoint, v2: true, name: "unified"})
+	for line := range strings.Lines(string(text)) {
+		where, what, ok := strings.Cut(line, " - cgroup")
+		if !ok {
 			continue
 		}
-		m := mount{dir: i.Mountpoint}
-		for _, o := range strings.Split(i.VFSOptions, ",") {
+		place, fs := strings.Fields(where), strings.Fields(what)
+		if len(place) < 5 || len(fs) == 0 || place[4] != root && !strings.HasPrefix(place[4], root+"/") {
+			continue
+		}
+		dir, options := place[4], fs[len(fs)-1]
+		if strings.HasPrefix(what, "2 ") {
+			// The latest mount on a directory is the one that shows, and nothing below another cgroup2 counts.
+			v2 = append(v2[:0], mount{dir: dir, v2: true, name: "unified"})
+			continue
+		}
+		m := mount{dir: dir}
+		for _, o := range strings.Split(options, ",") {
 			if slices.Contains(v1Controllers, o) {
 				m.controllers = append(m.controllers, o)
 			} else if strings.HasPrefix(o, "name=") {
@@ -60,5 +60,5 @@ func parseMounts(r io.Reader, root string) ([]mount, error) {
 			v1 = append(v1, m)
 		}
 	}
-	return append(v1, v2...), nil
+	return append(v1, v2...)
 }

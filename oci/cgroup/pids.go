@@ -91,8 +91,12 @@ func (h *hierarchy) walk(p string, f func(p string) error) error {
 
 // children lists the cgroups directly below. There are none when the cgroup is gone.
 func (h *hierarchy) children(p string) ([]string, error) {
+	root, err := h.fd()
+	if err != nil {
+		return nil, err
+	}
 	var st unix.Stat_t
-	if err := unix.Fstatat(h.fd, p, &st, unix.AT_SYMLINK_NOFOLLOW); err == nil && st.Nlink == 2 {
+	if err := unix.Fstatat(root, p, &st, unix.AT_SYMLINK_NOFOLLOW); err == nil && st.Nlink == 2 {
 		return nil, nil // kernfs counts the directories
 	}
 	fd, err := h.open(p, unix.O_RDONLY|unix.O_DIRECTORY)

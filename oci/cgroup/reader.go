@@ -31,7 +31,12 @@ func (r *reader) fail(err error) {
 func (r *reader) read(h *hierarchy, file string) bool {
 	r.text = nil
 	r.name = append(append(append(append(r.name[:0], r.path...), '/'), file...), 0)
-	fd, err := openat(h.fd, r.name)
+	root, err := h.fd()
+	if err != nil {
+		r.fail(err)
+		return false
+	}
+	fd, err := openat(root, r.name)
 	if err == unix.ENOENT {
 		return false
 	}

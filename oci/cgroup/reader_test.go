@@ -66,24 +66,30 @@ const (
 )
 
 func TestParseMounts(t *testing.T) {
-	got, err := parseMounts(strings.NewReader(hybridMounts), "/sys/fs/cgroup/")
+	got := parseMounts([]byte(hybridMounts), "/sys/fs/cgroup/")
 	want := []mount{
 		{dir: "/sys/fs/cgroup/cpu,cpuacct", name: "cpu", controllers: []string{"cpu", "cpuacct"}},
 		{dir: "/sys/fs/cgroup/memory", name: "memory", controllers: []string{"memory"}},
 		{dir: "/sys/fs/cgroup/systemd", name: "name=systemd"},
 		{dir: "/sys/fs/cgroup/unified", v2: true, name: "unified"},
 	}
-	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%+v, %v", got, err)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
 	}
-	got, err = parseMounts(strings.NewReader(v2Mounts), "/sys/fs/cgroup")
-	if err != nil || !reflect.DeepEqual(got, []mount{{dir: "/sys/fs/cgroup", v2: true, name: "unified"}}) {
-		t.Errorf("%+v, %v", got, err)
+	got = parseMounts([]byte(v2Mounts), "/sys/fs/cgroup")
+	if !reflect.DeepEqual(got, []mount{{dir: "/sys/fs/cgroup", v2: true, name: "unified"}}) {
+		t.Errorf("%+v", got)
 	}
 }
 
 func FuzzParseMounts(f *testing.F) {
 	f.Add(hybridMounts)
 	f.Add(v2Mounts)
-	f.Fuzz(func(_ *testing.T, text string) { _, _ = parseMounts(strings.NewReader(text), "/sys/fs/cgroup") })
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, m := range parseMounts([]byte(text), "/sys/fs/cgroup") {
+			if !strings.HasPrefix(m.dir, "/sys/fs/cgroup") || m.name == "" {
+				t.Errorf("%+v", m)
+			}
+		}
+	})
 }

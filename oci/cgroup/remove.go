@@ -101,7 +101,11 @@ func (c *Cgroup) busy(h *hierarchy) error {
 // removeTree removes the directory and all below it. It keeps one fd and the names on the way, because a container that may write
 // to its cgroup can nest deeper than paths and fds go.
 func (h *hierarchy) removeTree(p string) error {
-	err := rmdirat(h.fd, p)
+	root, err := h.fd()
+	if err != nil {
+		return err
+	}
+	err = rmdirat(root, p)
 	if err == nil || err == unix.ENOENT {
 		return nil
 	}
@@ -121,7 +125,7 @@ func (h *hierarchy) removeTree(p string) error {
 		return fmt.Errorf("rmdir below %s: %w", path.Join(h.dir, p), err)
 	}
 	unix.Close(dir)
-	if err := rmdirat(h.fd, p); err != nil && err != unix.ENOENT {
+	if err := rmdirat(root, p); err != nil && err != unix.ENOENT {
 		return &os.PathError{Op: "rmdir", Path: path.Join(h.dir, p), Err: err}
 	}
 	return nil
