@@ -4,7 +4,6 @@ package oci
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -16,8 +15,6 @@ var ownAnnotations = []string{
 	"org.opencontainers.image.created", "org.opencontainers.image.stopSignal",
 }
 
-var reverseDomain = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*(\.[A-Za-z0-9_/-]+)+$`)
-
 func (v *validator) annotations() {
 	if _, ok := v.spec.Annotations[""]; ok {
 		v.invalid("annotations", "a key is empty")
@@ -28,6 +25,6 @@ func (v *validator) annotations() {
 	for _, name := range slices.Sorted(maps.Keys(v.spec.Annotations)) {
 		reserved := strings.HasPrefix(name, "org.opencontainers.") && !slices.Contains(ownAnnotations, name)
 		v.advise(reserved, key("annotations", name), "reserved for the runtime spec, which does not define it")
-		v.advise(name != "" && !reverseDomain.MatchString(name), key("annotations", name), "not in reverse domain notation")
+		v.advise(name != "" && !reverseDomain(name), key("annotations", name), "not in reverse domain notation")
 	}
 }

@@ -163,6 +163,31 @@ func anchor(heading string) string {
 	return strings.ReplaceAll(text, " ", "-")
 }
 
+func TestWords(t *testing.T) {
+	for word, want := range map[string]bool{
+		"1.3.0": true, "1.0.2-dev": true, "1.0.0-rc.1+build.01": true, "10.20.30": true, "1.0.0--": true, "1.0.0-0a": true,
+		"": false, "1": false, "1.2": false, "1.2.3.4": false, "01.2.3": false, "1.2.3-": false, "1.2.3+": false, "1.2.3-01": false, "1.2.3-a..b": false,
+		"v1.2.3": false, "1.2.x": false, "1234567890.0.0": false, "1.2.3-ä": false,
+	} {
+		if _, _, got := parseVersion(word); got != want {
+			t.Errorf("parseVersion(%q): %v", word, got)
+		}
+	}
+	for word, want := range map[string]bool{
+		"com.example.key": true, "io.kubernetes.cri-o.TTY": true, "run.oci.mount_context_type": true, "com.example/a": true,
+		"key": false, "": false, ".a": false, "a.": false, "a..b": false, "1a.b": false, "a b.c": false,
+	} {
+		if got := reverseDomain(word); got != want {
+			t.Errorf("reverseDomain(%q): %v", word, got)
+		}
+	}
+	for word, want := range map[string]bool{"2MB": true, "64KB": true, "1GB": true, "": false, "B": false, "MB": false, "2M": false, "02MB": false, "0MB": false, "2TB": false} {
+		if got := hugepageSize(word); got != want {
+			t.Errorf("hugepageSize(%q): %v", word, got)
+		}
+	}
+}
+
 func TestNearest(t *testing.T) {
 	words := []string{"hostname", "domainname", "mounts", "process", "CAP_CHOWN"}
 	for word, want := range map[string]string{

@@ -5,32 +5,20 @@ package oci
 import (
 	"path"
 
+	"crisp/oci/hook"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
-
-// HookKinds are the fields of hooks in the order in which they run, with what reads one.
-var HookKinds = []struct {
-	Name string
-	Of   func(*specs.Hooks) []specs.Hook
-}{
-	//lint:ignore SA1019 deprecated, but still in use
-	{"prestart", func(h *specs.Hooks) []specs.Hook { return h.Prestart }},
-	{"createRuntime", func(h *specs.Hooks) []specs.Hook { return h.CreateRuntime }},
-	{"createContainer", func(h *specs.Hooks) []specs.Hook { return h.CreateContainer }},
-	{"startContainer", func(h *specs.Hooks) []specs.Hook { return h.StartContainer }},
-	{"poststart", func(h *specs.Hooks) []specs.Hook { return h.Poststart }},
-	{"poststop", func(h *specs.Hooks) []specs.Hook { return h.Poststop }},
-}
 
 func (v *validator) hooks() {
 	h := v.spec.Hooks
 	if h == nil {
 		return
 	}
-	for _, kind := range HookKinds {
-		field := "hooks." + kind.Name
-		all := kind.Of(h)
-		v.advise(kind.Name == "prestart" && len(all) > 0, field, "deprecated: use createRuntime, createContainer or startContainer")
+	for _, kind := range hook.Kinds {
+		field := "hooks." + string(kind)
+		all := hook.Of(h, kind).Hooks
+		v.advise(kind == hook.Prestart && len(all) > 0, field, "deprecated: use createRuntime, createContainer or startContainer")
 		for i := range all {
 			v.hook(at(field, i), &all[i])
 		}

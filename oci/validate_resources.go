@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -168,13 +167,11 @@ func (v *validator) weight(field string, w *uint16) {
 	}
 }
 
-var hugepageSize = regexp.MustCompile(`^[1-9][0-9]*[KMG]B$`)
-
 func (v *validator) hugepages(field string, all []specs.LinuxHugepageLimit) {
 	seen := map[string]bool{}
 	for i, l := range all {
 		entry := at(field, i) + ".pageSize"
-		if !hugepageSize.MatchString(l.Pagesize) {
+		if !hugepageSize(l.Pagesize) {
 			v.invalid(entry, "%q: not a size such as 64KB, 2MB or 1GB", l.Pagesize)
 		}
 		v.advise(seen[l.Pagesize], entry, "%q: given twice", l.Pagesize)

@@ -26,6 +26,9 @@ const (
 	Poststop        Kind = "poststop"
 )
 
+// Kinds are all of them, in that order.
+var Kinds = []Kind{Prestart, CreateRuntime, CreateContainer, StartContainer, Poststart, Poststop}
+
 // Of returns the hooks of a kind.
 func Of(h *specs.Hooks, k Kind) List {
 	l := List{Kind: k}

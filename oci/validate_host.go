@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"errors"
+	"strings"
+
+	"crisp/oci/cgroup"
+	"crisp/oci/hook"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// ProbeHost finds out what plans depend on, for who makes no containers.
+func ProbeHost(m *cgroup.Manager) (Host, error) { return probeHost(m) }
+
+// Plan compiles a config.json as a bundle's create does, for a person to read.
+func Plan(spec *specs.Spec, bundle string, host Host) (*Compiled, error) {
+	const id = "ID"
+	return Compile(spec, CompileOptions{
+		ID: id, Bundle: bundle, CgroupPath: CgroupPath(id, spec), Host: host, Start: true, Halt: hook.BeforePivot(spec.Hooks), FindProgram: true,
+	})
+}
+
+// CheckHost finds what a config.json that is valid in itself cannot have on a host.
+func CheckHost(spec *specs.Spec, host Host) Findings {
+	c, err := Plan(spec, "/", host)
+	var f *FieldError
+	switch {
+	case errors.As(err, &f):
+		return Findings{{Field: f.Field, Reason: f.Reason, Err: f.Err, Scope: ScopeHost}}
+	case err != nil:
+		return Findings{{Reason: err.Error(), Err: err, Scope: ScopeHost}}
+	}
+	var all Findings
+	for _, w := range c.Warnings {
+		field, reason, ok := strings.Cut(w, ": ")
+		if !ok {
+			field, reason = "", w
+		}
+		if strings.Contains(reason, "unknown") { // Check says it with the place
+			continue
+		}
+		all = append(all, &FieldError{Field: field, Reason: reason, Err: ErrAdvice, Severity: SeverityWarning, Scope: ScopeHost})
+	}
+	return all
+}
