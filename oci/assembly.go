@@ -29,6 +29,7 @@ type assembly struct {
 	caps     capabilitySets
 
 	cgroups    []plan.Reg // cgroup files that the process writes itself into
+	resctrl    []plan.Reg // the same of resctrl
 	container  plan.Reg   // the pidfd of the container that is joined
 	place      plan.Reg   // root.path, where the root file system is attached; NoReg: on top of the host's root
 	namespaces []joined

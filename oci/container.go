@@ -30,7 +30,7 @@ type Container struct {
 	runtime    *Runtime
 	monitor    Executor
 	cgroupPath string
-	namespaces []specs.LinuxNamespace
+	linux      specs.Linux      // what of the spec concerns further processes too
 	program    *seccomp.Program // nil: unconfined; shared by all with the same profile
 	hooks      *hooks           // nil: none
 
@@ -150,6 +150,9 @@ func (c *Container) Delete(ctx context.Context) error {
 		if err := c.removeCgroup(ctx); err != nil {
 			return err
 		}
+	}
+	if err := c.removeResctrl(); err != nil {
+		return err
 	}
 	c.poststop(ctx)
 	c.Close()

@@ -76,6 +76,9 @@ func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, erro
 		return nil, err
 	}
 	undo.push(func() { r.dropCgroup(c); c.undoHooks() })
+	if err := r.makeResctrl(c, &undo); err != nil {
+		return nil, err
+	}
 	p, err := r.carryOut(ctx, &q, c, compiled)
 	if err != nil {
 		return nil, err

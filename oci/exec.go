@@ -31,7 +31,7 @@ func (c *Container) Exec(ctx context.Context, q ExecRequest) (*conmon.Exec, erro
 	}
 	o := c.options()
 	o.TTY = q.TTY
-	compiled, err := CompileExec(&specs.Spec{Linux: &specs.Linux{Namespaces: c.namespaces}}, q.Process, o)
+	compiled, err := CompileExec(c.joinSpec(), q.Process, o)
 	if err != nil {
 		return nil, err
 	}

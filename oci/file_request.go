@@ -30,6 +30,7 @@ const (
 	FileStart                                  // CreateRequest.Start
 	FileExtra                                  // CreateRequest.Extra[Index]
 	FileHalt                                   // the process's end of its halt
+	FileResctrl                                // the file Path of the resctrl file system, to be written to
 )
 
 // FileRequest says how the daemon opens the file of one register.
@@ -99,6 +100,7 @@ var fileKindNames = map[FileKind]string{
 	FileRootfs: "rootfs", FileExec: "exec", FileCgroup: "cgroup", FileCgroupTasks: "cgroup-tasks", FileProcfs: "procfs",
 	FileNamespace: "namespace", FileTree: "tree", FileMount: "mount", FileContainer: "container",
 	FileContainerNamespace: "container-namespace", FileStart: "start", FileExtra: "extra", FileHalt: "halt",
+	FileResctrl: "resctrl",
 }
 
 // String returns the change as in "{set RDONLY recursive}".

@@ -64,6 +64,9 @@ func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, ow
 	case FileContainerNamespace:
 		f, err = openContainerNamespace(q, g)
 		return f, true, err
+	case FileResctrl:
+		f, err = r.openResctrl(q.Path)
+		return f, true, err
 	case FileNamespace:
 		f, err = r.openNamespace(q)
 		return f, true, err

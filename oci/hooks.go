@@ -147,7 +147,7 @@ func (c *Container) poststop(ctx context.Context) {
 
 // joinSpec is what the plan of a process that joins the container needs of its spec.
 func (c *Container) joinSpec() *specs.Spec {
-	return &specs.Spec{Linux: &specs.Linux{Namespaces: c.namespaces}}
+	return &specs.Spec{Linux: &c.linux}
 }
 
 // inside runs hooks as processes of the container. They are told the pid of its first process as they see it (runtime.md, State).

@@ -47,6 +47,7 @@ func (a *assembly) setLimits() {
 		a.about("set the personality")
 		a.step(plan.OpPersonality, personalities[p.Domain])
 	}
+	a.setMemoryPolicy()
 }
 
 // setRlimit sets one limit, clamped to the daemon's where it may not be raised: only CAP_SYS_RESOURCE of the host's

@@ -50,6 +50,7 @@ func (a *assembly) requestCgroups() {
 		r := a.file(FileRequest{Kind: FileCgroupTasks, Index: i, Note: "open the cgroup of " + name})
 		a.cgroups = append(a.cgroups, r)
 	}
+	a.requestResctrl()
 }
 
 // enterCgroups moves the process into its cgroups where clone3 did not. The files were opened by the daemon, whose rights count.
@@ -60,6 +61,7 @@ func (a *assembly) enterCgroups() {
 		s.FD, s.Blob = r, []byte("0")
 		a.close(r)
 	}
+	a.enterResctrl()
 }
 
 // requestNamespaces requests the namespaces that are joined, and asks clone3 for the new ones but for

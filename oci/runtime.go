@@ -26,6 +26,7 @@ type Runtime struct {
 	seccomp        *seccomp.Compiler
 	proc           *os.File // a detached procfs of the host
 	hostNamespaces map[inode]bool
+	resctrlRoot    string // of tests: what stands for the resctrl file system
 }
 
 // New probes the host.

@@ -129,8 +129,6 @@ func (v *validator) supported() {
 	v.unsupported("vm", s.VM != nil)
 	if l := s.Linux; l != nil {
 		v.unsupported("linux.netDevices", len(l.NetDevices) > 0)
-		v.unsupported("linux.intelRdt", l.IntelRdt != nil)
-		v.unsupported("linux.memoryPolicy", l.MemoryPolicy != nil)
 		v.unsupported("linux.seccomp.listenerPath", l.Seccomp != nil && l.Seccomp.ListenerPath != "")
 	}
 }

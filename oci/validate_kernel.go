@@ -59,31 +59,23 @@ func (v *validator) intelRdt() {
 	}
 }
 
-// The modes of set_mempolicy(2), and whether each has nodes: "" may have.
-var memoryModes = map[specs.MemoryPolicyModeType]string{
-	specs.MpolDefault: "none", specs.MpolLocal: "none", specs.MpolPreferred: "", specs.MpolBind: "some",
-	specs.MpolInterleave: "some", specs.MpolWeightedInterleave: "some", specs.MpolPreferredMany: "some",
-}
-
-var memoryFlags = []specs.MemoryPolicyFlagType{specs.MpolFNumaBalancing, specs.MpolFRelativeNodes, specs.MpolFStaticNodes}
-
 func (v *validator) memoryPolicy() {
 	const field = "linux.memoryPolicy"
 	p := v.spec.Linux.MemoryPolicy
 	if p == nil {
 		return
 	}
-	nodes, ok := memoryModes[p.Mode]
+	mode, ok := memoryModes[p.Mode]
 	switch {
 	case !ok:
-		v.invalid(field+".mode", "%q: unknown", p.Mode)
-	case nodes == "none" && p.Nodes != "":
+		v.invalid(field+".mode", "invalid memory policy mode %q", p.Mode)
+	case mode.nodes == "none" && p.Nodes != "":
 		v.invalid(field+".nodes", "%q: %s has none", p.Nodes, p.Mode)
-	case nodes == "some" && p.Nodes == "":
+	case mode.nodes == "some" && p.Nodes == "":
 		v.invalid(field+".nodes", "missing: %s has some", p.Mode)
 	}
 	if _, err := cpuMask(p.Nodes); p.Nodes != "" && err != nil {
-		v.invalid(field+".nodes", "%q: not a list such as 0-3,7", p.Nodes)
+		v.invalid(field+".nodes", "invalid memory policy nodes %q: not a list such as 0-3,7", p.Nodes)
 	}
 	v.memoryFlags(field+".flags", p)
 }
@@ -91,8 +83,8 @@ func (v *validator) memoryPolicy() {
 // memoryFlags: which flags go together is in set_mempolicy(2).
 func (v *validator) memoryFlags(field string, p *specs.LinuxMemoryPolicy) {
 	for i, f := range p.Flags {
-		if !slices.Contains(memoryFlags, f) {
-			v.invalid(at(field, i), "%q: unknown", f)
+		if _, ok := memoryFlags[f]; !ok {
+			v.invalid(at(field, i), "invalid memory policy flag %q", f)
 		}
 	}
 	has := func(f specs.MemoryPolicyFlagType) bool { return slices.Contains(p.Flags, f) }
@@ -103,7 +95,7 @@ func (v *validator) memoryFlags(field string, p *specs.LinuxMemoryPolicy) {
 	if has(specs.MpolFNumaBalancing) && !balanced {
 		v.invalid(field, "MPOL_F_NUMA_BALANCING is for MPOL_BIND and MPOL_PREFERRED_MANY")
 	}
-	if memoryModes[p.Mode] == "none" && len(p.Flags) > 0 {
+	if memoryModes[p.Mode].nodes == "none" && len(p.Flags) > 0 {
 		v.invalid(field, "%s has none", p.Mode)
 	}
 }

@@ -26,7 +26,7 @@
 //
 // # Life cycle
 //
-//	Make ──▶ group ── Tasks: files into which the process writes "0", itself ──▶ Remove
+//	Make ──▶ group ── TaskFiles, into which the process writes "0", itself ──▶ Remove
 //	   └─ on an error nothing is left ─┘
 //
 // A process enters its group before it does anything that counts, by writing to files that were opened for it: the class first, then
@@ -35,8 +35,8 @@
 // # Worked example
 //
 //	fs, err := rdt.Find(mountinfo)
-//	g, err := fs.Make("c1", &specs.LinuxIntelRdt{Schemata: []string{"L3:0=f", "MB:0=50"}})
-//	files, err := g.Tasks()  // /sys/fs/resctrl/c1/tasks
-//	…                        // the container runs
+//	g, err := fs.Make("c1", config) // Schemata: []string{"L3:0=f", "MB:0=50"}
+//	f, err := fs.OpenTasks(rdt.TaskFiles("c1", config)[0])  // /sys/fs/resctrl/c1/tasks
+//	…                                                       // the container runs
 //	err = g.Remove()
 package rdt

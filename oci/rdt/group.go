@@ -70,29 +70,36 @@ type Group struct {
 	class string // below the root
 	mon   string // the monitoring group below the root; "": none
 	own   bool   // the class is the container's
+	made  bool   // the class was made by Make
+}
+
+// groupNames are the directories of a container below the root: its class, and its monitoring group, "" for none.
+func groupNames(id string, c *specs.LinuxIntelRdt) (class, mon string) {
+	switch class = c.ClosID; class {
+	case "":
+		class = id
+	case defaultClass:
+		class = "."
+	}
+	if c.EnableMonitoring {
+		mon = path.Join(class, "mon_groups", id)
+	}
+	return class, mon
 }
 
 // Group names the group of a container that was made before.
 func (f *FS) Group(id string, c *specs.LinuxIntelRdt) (*Group, error) {
-	g := &Group{fs: f, class: c.ClosID, own: c.ClosID == ""}
-	switch {
-	case g.own:
-		g.class = id
-	case c.ClosID == defaultClass:
-		g.class = "."
-	}
-	names := []string{id, c.ClosID}
-	if g.own || c.ClosID == defaultClass {
-		names = names[:1]
+	names := []string{id}
+	if c.ClosID != "" && c.ClosID != defaultClass {
+		names = append(names, c.ClosID)
 	}
 	for _, name := range names {
 		if reason := checkName(name); reason != "" {
 			return nil, fmt.Errorf("resctrl group %q: %s", name, reason)
 		}
 	}
-	if c.EnableMonitoring {
-		g.mon = path.Join(g.class, "mon_groups", id)
-	}
+	g := &Group{fs: f, own: c.ClosID == ""}
+	g.class, g.mon = groupNames(id, c)
 	return g, nil
 }
 
@@ -102,7 +109,7 @@ func (f *FS) Make(id string, c *specs.LinuxIntelRdt) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := g.makeClass(c)
+	g.made, err = g.makeClass(c)
 	if err == nil && g.mon != "" {
 		if err = f.mkdir(g.mon, 0o755); errors.Is(err, fs.ErrExist) {
 			err = fmt.Errorf("monitoring group %s: %w", g.mon, ErrExists)
@@ -110,7 +117,7 @@ func (f *FS) Make(id string, c *specs.LinuxIntelRdt) (*Group, error) {
 		err = f.explain(err)
 	}
 	if err != nil {
-		if made {
+		if g.made {
 			err = errors.Join(err, f.remove(g.class))
 		}
 		return nil, fmt.Errorf("resctrl: %w", err)
@@ -214,34 +221,27 @@ func (f *FS) explain(err error) error {
 	return err
 }
 
-// Tasks opens the files that a process enters the group by: it writes "0" to each, in this order. They are the caller's.
-func (g *Group) Tasks() ([]*os.File, error) {
-	var files []*os.File
-	for _, dir := range []string{g.class, g.mon} {
-		if dir == "" {
-			continue
-		}
-		f, err := g.fs.root.OpenFile(path.Join(dir, "tasks"), os.O_WRONLY, 0)
-		if err != nil {
-			for _, f := range files {
-				f.Close()
-			}
-			return nil, fmt.Errorf("resctrl: %w", err)
-		}
-		files = append(files, f)
+// TaskFiles are the names, below the root, of the files that a process enters its group by: it writes "0" to each, in this order. Nil
+// for a container without linux.intelRdt.
+func TaskFiles(id string, c *specs.LinuxIntelRdt) []string {
+	if c == nil {
+		return nil
 	}
-	return files, nil
+	class, mon := groupNames(id, c)
+	names := []string{path.Join(class, "tasks")}
+	if mon != "" {
+		names = append(names, path.Join(mon, "tasks"))
+	}
+	return names
 }
 
-// Files is how many files Tasks returns for a container.
-func Files(c *specs.LinuxIntelRdt) int {
-	switch {
-	case c == nil:
-		return 0
-	case c.EnableMonitoring:
-		return 2
+// OpenTasks opens one of the TaskFiles.
+func (f *FS) OpenTasks(name string) (*os.File, error) {
+	file, err := f.root.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("resctrl: %w", err)
 	}
-	return 1
+	return file, nil
 }
 
 // Remove removes what is the container's own. What is gone already is no error. Tasks that are left in it fall back to the class above
@@ -255,6 +255,13 @@ func (g *Group) Remove() error {
 		err = errors.Join(err, g.fs.remove(g.class))
 	}
 	return err
+}
+
+// Undo removes everything that Make made for a container that is not to be: also a class with a closID.
+func (f *FS) Undo(g *Group) error {
+	u := *g
+	u.fs, u.own = f, g.made
+	return u.Remove()
 }
 
 func (f *FS) remove(name string) error {

@@ -118,18 +118,18 @@ func (k *fake) make(c specs.LinuxIntelRdt) *Group {
 	return g
 }
 
-// enter does what a process does with the files of Tasks.
-func (k *fake) enter(g *Group) {
+// enter does what a process does.
+func (k *fake) enter(c specs.LinuxIntelRdt) {
 	k.t.Helper()
-	files, err := g.Tasks()
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	for _, f := range files {
-		if _, err := f.WriteString("0"); err != nil {
+	for _, name := range TaskFiles("c1", &c) {
+		f, err := k.OpenTasks(name)
+		if err == nil {
+			_, err = f.WriteString("0")
+			f.Close()
+		}
+		if err != nil {
 			k.t.Error(err)
 		}
-		f.Close()
 	}
 }
 
@@ -140,7 +140,7 @@ func TestClassWithoutAnIDIsTheContainers(t *testing.T) {
 	if want := []string{"L3:0=7f0;1=1f\n", "MB:0=20;1=70\n", "L2:0=f\nL3:0=f\n"}; !slices.Equal(k.writes, want) {
 		t.Errorf("written %q", k.writes)
 	}
-	k.enter(g)
+	k.enter(c)
 	if got := k.get("c1/tasks"); got != "0" {
 		t.Errorf("tasks %q", got)
 	}
@@ -189,7 +189,7 @@ func TestClassThatIsThereMustAgree(t *testing.T) {
 			if err != nil {
 				return
 			}
-			k.enter(g)
+			k.enter(c.config)
 			if got := k.get("gold/tasks"); got != "0" {
 				t.Errorf("tasks %q", got)
 			}
@@ -215,12 +215,20 @@ func TestClassThatIsMissing(t *testing.T) {
 	if err := g.Remove(); err != nil || !k.exists("gold") {
 		t.Errorf("a class with an ID must stay: %v", err)
 	}
+	if err := k.Undo(g); err != nil || k.exists("gold") {
+		t.Errorf("of a container that is not to be, nothing may stay: %v", err)
+	}
+	k.class("gold", "")
+	if err := k.Undo(k.make(specs.LinuxIntelRdt{ClosID: "gold", Schemata: []string{"L3:0=f"}})); err != nil || !k.exists("gold") {
+		t.Errorf("what was there before must stay: %v", err)
+	}
 }
 
 func TestDefaultClassIsTheRoot(t *testing.T) {
 	k := newFake(t)
-	g := k.make(specs.LinuxIntelRdt{ClosID: "/", EnableMonitoring: true})
-	k.enter(g)
+	c := specs.LinuxIntelRdt{ClosID: "/", EnableMonitoring: true}
+	g := k.make(c)
+	k.enter(c)
 	if k.get("tasks") != "0" || k.get("mon_groups/c1/tasks") != "0" || k.get("schemata") != "" {
 		t.Error("not in the root")
 	}
@@ -232,15 +240,16 @@ func TestDefaultClassIsTheRoot(t *testing.T) {
 func TestMonitoringGroup(t *testing.T) {
 	k := newFake(t)
 	k.class("gold", freshSchemata)
-	g := k.make(specs.LinuxIntelRdt{ClosID: "gold", EnableMonitoring: true})
-	k.enter(g)
+	c := specs.LinuxIntelRdt{ClosID: "gold", EnableMonitoring: true}
+	k.make(c)
+	k.enter(c)
 	if k.get("gold/tasks") != "0" || k.get("gold/mon_groups/c1/tasks") != "0" {
 		t.Error("not in both")
 	}
-	if _, err := k.Make("c1", &specs.LinuxIntelRdt{ClosID: "gold", EnableMonitoring: true}); !errors.Is(err, ErrExists) {
+	if _, err := k.Make("c1", &c); !errors.Is(err, ErrExists) {
 		t.Errorf("a second one: %v", err)
 	}
-	again, err := k.Group("c1", &specs.LinuxIntelRdt{ClosID: "gold", EnableMonitoring: true}) // another process of the runtime
+	again, err := k.Group("c1", &c) // another process of the runtime
 	if err == nil {
 		err = again.Remove()
 	}
@@ -347,8 +356,8 @@ func TestThisMachine(t *testing.T) {
 	if err != nil {
 		t.Skip("no class of service is free: ", err)
 	}
-	files, err := g.Tasks()
-	for _, file := range files {
+	file, err := f.OpenTasks(TaskFiles("crisp-rdt-test", &specs.LinuxIntelRdt{})[0])
+	if err == nil {
 		file.Close()
 	}
 	if err := errors.Join(err, g.Remove()); err != nil {
