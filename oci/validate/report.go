@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 
 	"crisp/oci"
 )
@@ -62,7 +63,7 @@ func (r *Result) Valid() bool { return r.Findings.Errors() == nil }
 // WriteJSON writes the result, with the lines of the plan if there is one.
 func (r *Result) WriteJSON(w io.Writer, plan []string) error {
 	all := r.report()
-	all.Plan = plan
+	all.Plan = slices.DeleteFunc(plan, func(line string) bool { return line == "" })
 	e := json.NewEncoder(w)
 	e.SetIndent("", "\t")
 	e.SetEscapeHTML(false)
