@@ -58,6 +58,9 @@ type joined struct {
 }
 
 func newAssembly(spec *specs.Spec, process *specs.Process, o CompileOptions) *assembly {
+	p := *process
+	p.Env = environment(p.Env, o.Home)
+	process = &p
 	a := &assembly{
 		container: plan.NoReg, place: plan.NoReg,
 		spec: spec, process: process, opts: o, plan: plan.New(),

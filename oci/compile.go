@@ -24,6 +24,8 @@ type CompileOptions struct {
 	Rootfs     bool            // the root file system comes as a file
 	ExecFile   bool            // what is executed comes as a file
 	ExecPath   string          // what is executed instead of process.args[0]
+	Home       string          // of the process's user, where its environment has none; "" is not told
+	Modes      map[int]uint32  // of directories that a tmpfs covers and takes the mode of, by the index of its mount
 	Mounts     map[string]bool // the destinations of the bind mounts whose sources come as files
 	TTY        bool            // as process.terminal
 	Start      bool            // a socket that the barrier listens on comes as a file

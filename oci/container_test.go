@@ -56,7 +56,7 @@ func TestContainerIsWhatItsSpecSays(t *testing.T) {
 	equal(t, "pid", f.Pid, 1)
 	equal(t, "session", f.Session, 1)
 	equal(t, "arguments", strings.Join(f.Args[:2], " "), "/probe facts")
-	equal(t, "environment", strings.Join(f.Env, " "), strings.Join(s.Process.Env, " "))
+	equal(t, "environment", strings.Join(f.Env, " "), strings.Join(s.Process.Env, " ")+" HOME=/")
 	equal(t, "/dev/null", f.Paths["/dev/null"].Rdev, "1:3")
 	equal(t, "/dev/tty", f.Paths["/dev/tty"].Rdev, "5:0")
 	equal(t, "/dev/fuse", f.Paths["/dev/fuse"].Mode, "Dcrw-r-----")

@@ -63,7 +63,11 @@ func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, erro
 		return nil, err
 	}
 	c.hooks = newHooks(q.ID, q.Spec, q.Bundle)
-	compiled, err := Compile(q.Spec, r.createOptions(&q, c))
+	options := r.createOptions(&q, c)
+	if err := options.look(&q); err != nil {
+		return nil, err
+	}
+	compiled, err := Compile(q.Spec, options)
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,7 @@ func (c *Container) Exec(ctx context.Context, q ExecRequest) (*conmon.Exec, erro
 	}
 	o := c.options()
 	o.TTY = q.TTY
+	o.Home = c.home(q.Process)
 	compiled, err := CompileExec(c.joinSpec(), q.Process, o)
 	if err != nil {
 		return nil, err

@@ -50,7 +50,7 @@ func TestExecSeesTheContainer(t *testing.T) {
 	equal(t, "seccomp", f.Status["Seccomp"], "2")
 	equal(t, "oom_score_adj", f.OOMScoreAdj, "700")
 	equal(t, "cwd", f.Cwd, "/work")
-	equal(t, "environment", strings.Join(f.Env, " "), "A=b")
+	equal(t, "environment", strings.Join(f.Env, " "), "A=b HOME=/")
 	equal(t, "core size", f.Limits["Max core file size"], "0 0")
 	if w := f.Paths["/proc/sys"].WriteError; w == "" {
 		t.Error("/proc/sys can be written to")

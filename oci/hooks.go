@@ -120,7 +120,7 @@ func (c *Container) beforeExec(ctx context.Context) error {
 			p.Env = q.Env
 		}
 		o := c.options()
-		o.Program, o.ExecPath = c.program, q.Path
+		o.ExecPath, o.Home = q.Path, c.home(&p)
 		return CompileExec(c.joinSpec(), &p, o)
 	})
 }

@@ -144,7 +144,7 @@ func testHooks(t *testing.T, userns bool) {
 		t.Fatal(err)
 	}
 	equal(t, "startContainer: uids", f.Status["Uid"], "1000\t1000\t1000\t1000")
-	equal(t, "startContainer: environment", strings.Join(f.Env, " "), strings.Join(s.Process.Env, " "))
+	equal(t, "startContainer: environment", strings.Join(f.Env, " "), strings.Join(s.Process.Env, " ")+" HOME=/")
 	equal(t, "startContainer: mount namespace", f.Namespaces["mnt"], container["mnt"])
 	equal(t, "startContainer: argument", f.Args[0], "x")
 	checkDescriptors(t, f)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"crisp/conmon/plan"
@@ -295,7 +296,11 @@ func (a *assembly) mountNew(m *mount) {
 	if late {
 		flags &^= unix.MOUNT_ATTR_RDONLY
 	}
-	r := a.newFilesystem(m.fstype, m.source, m.options.data, flags)
+	data := m.options.data
+	if mode, ok := a.opts.Modes[m.index]; ok {
+		data = append([]fsOption{{"mode", strconv.FormatUint(uint64(mode), 8)}}, data...)
+	}
+	r := a.newFilesystem(m.fstype, m.source, data, flags)
 	a.setattrs(r, m.options.propagation)
 	target := a.mountPoint(m)
 	a.attach(r, target)
