@@ -4,7 +4,6 @@ package oci
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -98,24 +97,16 @@ func (v *validator) config() {
 	}
 }
 
-// semver is the form of semver.org, version 2.0.0.
-var semver = regexp.MustCompile(`^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})` +
-	`(-(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?$`)
-
 // version refuses a specification that this code was not written against: a higher major version may mean anything.
 func (v *validator) version() {
 	given := v.spec.Version
 	if given == specs.Version {
 		return
 	}
-	if !semver.MatchString(given) {
-		v.invalid("ociVersion", "%q: not a version as in semver 2.0.0", given)
-		return
-	}
-	parts := strings.SplitN(given, ".", 3)
-	major, _ := strconv.Atoi(parts[0])
-	minor, _ := strconv.Atoi(parts[1])
+	major, minor, ok := parseVersion(given)
 	switch {
+	case !ok:
+		v.invalid("ociVersion", "%q: not a version as in semver 2.0.0", given)
 	case major > specs.VersionMajor:
 		v.invalid("ociVersion", "%s: higher than %s", given, specs.Version)
 	case major == specs.VersionMajor && minor > specs.VersionMinor:

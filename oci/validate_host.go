@@ -4,6 +4,7 @@ package oci
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"crisp/oci/cgroup"
@@ -34,15 +35,27 @@ func CheckHost(spec *specs.Spec, host Host) Findings {
 		return Findings{{Reason: err.Error(), Err: err, Scope: ScopeHost}}
 	}
 	var all Findings
+	elsewhere := warningsAnywhere(spec)
 	for _, w := range c.Warnings {
 		field, reason, ok := strings.Cut(w, ": ")
 		if !ok {
 			field, reason = "", w
 		}
-		if strings.Contains(reason, "unknown") { // Check says it with the place
+		if slices.Contains(elsewhere, w) { // Check says it, with the place
 			continue
 		}
 		all = append(all, &FieldError{Field: field, Reason: reason, Err: ErrAdvice, Severity: SeverityWarning, Scope: ScopeHost})
 	}
 	return all
+}
+
+// warningsAnywhere are those that a plan for a host without any limits has.
+func warningsAnywhere(spec *specs.Spec) []string {
+	c, err := Plan(spec, "/", Host{
+		CgroupDir: true, AppArmor: true, SELinux: true, TimeOffsets: true, Capabilities: ^uint64(0), RaiseLimits: true, UnifiedMount: "/sys/fs/cgroup",
+	})
+	if err != nil {
+		return nil
+	}
+	return c.Warnings
 }

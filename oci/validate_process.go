@@ -195,9 +195,8 @@ func (v *validator) capabilities(field string, c *specs.LinuxCapabilities) {
 			v.invalid(field+".effective", "%s: not permitted", name)
 		}
 	}
-	for _, name := range c.Ambient {
-		if known[name] != 0 && (!slices.Contains(c.Permitted, name) || !slices.Contains(c.Inheritable, name)) {
-			v.invalid(field+".ambient", "%s: not permitted and inheritable", name)
-		}
+	for i, name := range c.Ambient {
+		raised := slices.Contains(c.Permitted, name) && slices.Contains(c.Inheritable, name)
+		v.advise(known[name] != 0 && !raised, at(field+".ambient", i), "%s: ignored, because it is not permitted and inheritable", name)
 	}
 }
