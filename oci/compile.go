@@ -141,7 +141,9 @@ func Compile(spec *specs.Spec, o CompileOptions) (*Compiled, error) {
 	a.setLimits()
 	a.label()
 	a.credentials(program)
-	a.findProgram()
+	if !a.filteredEarly(program) {
+		a.findProgram()
+	}
 	a.barrier()
 	a.execute(program)
 	return a.compiled(), nil

@@ -51,6 +51,7 @@ func (a *assembly) loadSeccomp(p *seccomp.Program) {
 //
 //	no_new_privs     before seccomp, which needs either it or CAP_SYS_ADMIN
 //	cwd              as root, who may enter what the user may not (runc does the same); again as the user where root may not (NFS)
+//	program          found as root then, for the seccomp program may not allow the search (otherwise later, as the user)
 //	seccomp          here while CAP_SYS_ADMIN lasts, unless no_new_privs makes it possible right before the exec
 //	bounding set     needs CAP_SETPCAP
 //	groups, gid      need CAP_SETGID, which goes with the uid
@@ -64,7 +65,8 @@ func (a *assembly) credentials(program *seccomp.Program) {
 		a.step(plan.OpPrctl, unix.PR_SET_NO_NEW_PRIVS, 1)
 	}
 	entered := a.enterCwd()
-	if !a.process.NoNewPrivileges {
+	if a.filteredEarly(program) {
+		a.findProgram()
 		a.loadSeccomp(program)
 	}
 	a.about("drop capabilities of the bounding set")
@@ -82,6 +84,12 @@ func (a *assembly) credentials(program *seccomp.Program) {
 	a.about("set the umask")
 	a.step(plan.OpUmask, a.umask())
 	a.enterCwdAgain(entered)
+}
+
+// filteredEarly says whether the seccomp program holds for the last steps already. Then these use only what every profile of the
+// field allows: profiles older than openat2 answer it with ENOSYS, for one.
+func (a *assembly) filteredEarly(program *seccomp.Program) bool {
+	return program != nil && !a.process.NoNewPrivileges
 }
 
 func (a *assembly) setGroups() {
