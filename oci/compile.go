@@ -205,6 +205,7 @@ func (a *assembly) requestFiles() {
 		a.halted = a.file(FileRequest{Kind: FileHalt, Note: "where the process halts"})
 	}
 	a.requestExtra()
+	a.requestCopyUps()
 	a.requestTrees()
 }
 

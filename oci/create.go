@@ -135,8 +135,12 @@ func (r *Runtime) carryOut(ctx context.Context, q *CreateRequest, c *Container, 
 		}
 		g.halt, finish = h.theirs, h.finish
 	}
+	copied, err := startCopyUps(ctx, compiled, &g)
+	if err != nil {
+		return conmon.Process{}, errors.Join(err, copied.finish(), finish())
+	}
 	p, err := r.make(ctx, q, compiled, g, oom, &opened)
-	if haltErr := finish(); haltErr != nil { // the executor knows only that the process died
+	if haltErr := errors.Join(copied.finish(), finish()); haltErr != nil { // the executor knows only that the process died
 		if err == nil { // it is killed with its cgroup
 			p.Close()
 		}

@@ -30,6 +30,7 @@ const (
 	FileStart                                  // CreateRequest.Start
 	FileExtra                                  // CreateRequest.Extra[Index]
 	FileHalt                                   // the process's end of its halt
+	FileCopyUp                                 // where the process sends the directories of mounts[Index] with tmpcopyup
 	FileResctrl                                // the file Path of the resctrl file system, to be written to
 )
 
@@ -46,6 +47,7 @@ type FileRequest struct {
 	// Of a detached copy.
 	Recursive  bool         // with the mounts below it
 	Attributes []Attributes // set one after the other
+	IDs        fileIDs      // of a copy-up: whom files are made as
 	IDMap      *IDMap       // nil: as the source has it
 	Locked     bool         // flags that the source has may not go: the mount is for another user namespace
 
@@ -99,7 +101,7 @@ func (f FileRequest) String() string {
 var fileKindNames = map[FileKind]string{
 	FileRootfs: "rootfs", FileExec: "exec", FileCgroup: "cgroup", FileCgroupTasks: "cgroup-tasks", FileProcfs: "procfs",
 	FileNamespace: "namespace", FileTree: "tree", FileMount: "mount", FileContainer: "container",
-	FileContainerNamespace: "container-namespace", FileStart: "start", FileExtra: "extra", FileHalt: "halt",
+	FileContainerNamespace: "container-namespace", FileCopyUp: "copy-up", FileStart: "start", FileExtra: "extra", FileHalt: "halt",
 	FileResctrl: "resctrl",
 }
 

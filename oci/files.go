@@ -19,6 +19,7 @@ type given struct {
 	mounts                  map[string]*os.File
 	join                    cgroup.Join
 	start, halt             *os.File
+	copyUps                 map[int]*os.File // by the index of the mount
 	extra                   []*os.File
 }
 
@@ -59,6 +60,8 @@ func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, ow
 		f = g.start
 	case FileExtra:
 		f = g.extra[q.Index]
+	case FileCopyUp:
+		f = g.copyUps[q.Index]
 	case FileHalt:
 		f = g.halt
 	case FileContainerNamespace:

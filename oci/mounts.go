@@ -36,6 +36,7 @@ type mount struct {
 	options     mountOptions
 	idmap       *IDMap
 
+	copyUp   plan.Reg // where what copies up waits
 	tree     plan.Reg // the source of a bind mount, detached
 	prepared bool     // the attributes are set already, by the daemon
 	parts    []part   // of mountCgroupV1
@@ -161,8 +162,8 @@ func (a *assembly) mapOwners(m *mount) error {
 // check refuses options that the kind of mount does not take.
 func (m *mount) check(options []string) error {
 	field := fmt.Sprintf("mounts[%d]", m.index)
-	if m.options.copyUp {
-		return unsupported(field + ".options: tmpcopyup")
+	if m.options.copyUp && (m.kind != mountNew || m.fstype != "tmpfs") {
+		return invalid(field+".options", "tmpcopyup: only for a tmpfs")
 	}
 	if m.kind == mountNew && m.fstype == "" {
 		return invalid(field+".type", "missing")
@@ -303,6 +304,9 @@ func (a *assembly) mountNew(m *mount) {
 	r := a.newFilesystem(m.fstype, m.source, data, flags)
 	a.setattrs(r, m.options.propagation)
 	target := a.mountPoint(m)
+	if m.options.copyUp {
+		a.fill(m, r, target)
+	}
 	a.attach(r, target)
 	a.close(target)
 	if late {

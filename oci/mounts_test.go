@@ -138,7 +138,7 @@ func TestMountErrorsNameTheMount(t *testing.T) {
 		"open the source of /data: /nonexistent: OPEN_TREE: no such file": bindMount("/nonexistent", "/data"),
 		"mount /data: FSOPEN: no such device":                             {Destination: "/data", Type: "frobfs"},
 		"mount /data: option frob: FSCONFIG: invalid argument":            {Destination: "/data", Type: "tmpfs", Options: []string{"frob=1"}},
-		"mounts[6].options: tmpcopyup: not supported":                     {Destination: "/data", Type: "tmpfs", Options: []string{"tmpcopyup"}},
+		"mounts[6].options: tmpcopyup: only":                              {Destination: "/data", Type: "ramfs", Options: []string{"tmpcopyup"}},
 		"mount /probe/x: MKPOINT: not a directory":                        bindMount("/proc", "/probe/x"),
 	} {
 		s := b.spec("facts")
@@ -338,4 +338,46 @@ func TestUserNamespaceKeepsTheFlagsOfTheSource(t *testing.T) {
 			t.Errorf("%v, %v: %v, want %s", c.userns, c.options, fields, c.want)
 		}
 	}
+}
+
+func TestTmpfsCopiesUpWhatItCovers(t *testing.T) {
+	for _, userns := range []bool{false, true} {
+		b := newBench(t)
+		s := b.spec("facts", "/dir", "/dir/sub", "/dir/file", "/dir/link")
+		owner := 0
+		if userns {
+			b.inUserNamespace(s)
+			owner = 200_000
+		}
+		dir := s.Root.Path + "/dir"
+		if err := errors.Join(os.MkdirAll(dir+"/sub", 0o755), os.Chmod(dir+"/sub", 0o777), os.WriteFile(dir+"/file", []byte("content"), 0o640),
+			os.Chown(dir+"/file", owner+5, owner+6), os.Symlink("/etc/x", dir+"/link"), os.Chown(dir, owner+1, owner+2)); err != nil {
+			t.Fatal(err)
+		}
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/dir", Type: "tmpfs", Source: "tmpfs", Options: []string{"tmpcopyup", "size=1m"}})
+		s.Process.Capabilities.Effective = append(s.Process.Capabilities.Effective, "CAP_DAC_OVERRIDE")
+		f := b.create(s).facts()
+		equal(t, "owner of the directory", f.Paths["/dir"].UID, 1)
+		equal(t, "mode", f.Paths["/dir/sub"].Mode, "drwxrwxrwx")
+		equal(t, "content", f.Paths["/dir/file"].Content, "content")
+		equal(t, "owner", f.Paths["/dir/file"].UID, 5)
+		equal(t, "group", f.Paths["/dir/file"].GID, 6)
+		equal(t, "symlink", f.Paths["/dir/link"].Link, "/etc/x")
+		if m := findMount(f, "/dir"); !strings.Contains(m, "tmpfs") {
+			t.Errorf("/dir is %q", m)
+		}
+	}
+}
+
+func TestFailedCopyUpLeavesNothing(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("facts")
+	if err := errors.Join(os.Mkdir(s.Root.Path+"/dir", 0o755), os.WriteFile(s.Root.Path+"/dir/big", make([]byte, 1<<20), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	s.Mounts = append(s.Mounts, specs.Mount{Destination: "/dir", Type: "tmpfs", Options: []string{"tmpcopyup", "size=64k"}})
+	if _, err := b.tryCreate(s); !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "mount /dir: tmpcopyup: big") {
+		t.Errorf("%v", err)
+	}
+	b.untilForgotten()
 }
