@@ -26,6 +26,7 @@ type action func(*call) (int, error)
 func commands() []command {
 	return []command{
 		createCommand(), deleteCommand(), killCommand(), listCommand(), runCommand(), startCommand(), stateCommand(),
+		specCommand(), validateCommand(),
 		pauseCommand(), resumeCommand(),
 	}
 }
