@@ -415,8 +415,8 @@ static int step_barrier(struct run *r, const struct cr_step *s)
 		fd_close(&r->sync);
 		if ((r->sync = accept4(r->reg[s->fd[0]], NULL, NULL, SOCK_CLOEXEC)) < 0 && errno != EINTR && errno != ECONNABORTED)
 			_exit(128);
-		if (r->sync >= 0 && read(r->sync, &go, 1) == 1)
-			return fd_close(&r->reg[s->fd[0]]), 0;
+		if (r->sync >= 0 && read(r->sync, &go, 1) == 1) /* a FINAL before the barrier went to the monitor; a filter may hold, so by write */
+			return fd_close(&r->reg[s->fd[0]]), r->final ? (int)write(r->sync, &(struct cr_sync){ .kind = CR_SYNC_FINAL }, sizeof(struct cr_sync)) : 0;
 	}
 	return 0;
 }
