@@ -31,6 +31,7 @@ func CompileExec(spec *specs.Spec, process *specs.Process, o CompileOptions) (*C
 	if a.labelled() {
 		a.proc = a.file(FileRequest{Kind: FileProcfs, Note: "open the procfs"})
 	}
+	a.requestExtra()
 	a.hide()
 	a.setAffinity("initial", process.ExecCPUAffinity)
 	a.enterCgroups()

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"crisp/conmon"
+	"crisp/oci/cgroup"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -19,6 +20,9 @@ type ExecRequest struct {
 	Process               *specs.Process
 	Stdin, Stdout, Stderr *os.File
 	TTY                   bool
+	Extra                 []*os.File        // from number 3 on
+	NoKeyring             bool              // the process keeps the session keyring of whoever makes it
+	Cgroups               map[string]string // below the container's, by controller, "" for v2's; see cgroup.JoinBelow
 }
 
 // Exec runs a further process in the container and returns when its exec has succeeded. ErrNotRunning when the container's first
@@ -30,7 +34,7 @@ func (c *Container) Exec(ctx context.Context, q ExecRequest) (*conmon.Exec, erro
 		return nil, ErrNotRunning
 	}
 	o := c.options()
-	o.TTY = q.TTY
+	o.TTY, o.Extra, o.NoKeyring = q.TTY, len(q.Extra), q.NoKeyring
 	o.Home = c.home(q.Process)
 	compiled, err := CompileExec(c.joinSpec(), q.Process, o)
 	if err != nil {
@@ -41,12 +45,13 @@ func (c *Container) Exec(ctx context.Context, q ExecRequest) (*conmon.Exec, erro
 	}
 	var opened cleanup
 	defer opened.run()
-	join, err := c.Cgroup.JoinBeside(c.Pid)
+	join, err := c.joinFor(q.Cgroups)
 	if err != nil {
 		return nil, c.gone(err)
 	}
 	opened.push(func() { join.Close() })
-	files, err := c.runtime.openFiles(compiled.Files, given{container: c.Pidfd, pid: c.Pid, join: join}, &opened)
+	g := given{container: c.Pidfd, pid: c.Pid, join: join, extra: q.Extra}
+	files, err := c.runtime.openFiles(compiled.Files, g, &opened)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +63,14 @@ func (c *Container) Exec(ctx context.Context, q ExecRequest) (*conmon.Exec, erro
 		return nil, c.gone(err)
 	}
 	return e, nil
+}
+
+// joinFor opens what an exec enters its cgroups by.
+func (c *Container) joinFor(below map[string]string) (cgroup.Join, error) {
+	if len(below) > 0 {
+		return c.Cgroup.JoinBelow(below)
+	}
+	return c.Cgroup.JoinBeside(c.Pid)
 }
 
 // exitPatience is how long an exit may take from the end of a process's namespaces to its pidfd, in milliseconds.

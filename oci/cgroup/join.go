@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -57,11 +58,16 @@ func (c *Cgroup) JoinBeside(pid int) (Join, error) {
 }
 
 func (c *Cgroup) join(p string) (Join, error) {
+	return c.joinPaths(slices.Repeat([]string{p}, len(c.m.hierarchies)))
+}
+
+// joinPaths opens one path in each hierarchy.
+func (c *Cgroup) joinPaths(paths []string) (Join, error) {
 	var j Join
-	for _, h := range c.m.hierarchies {
-		name, flags := p, unix.O_PATH|unix.O_DIRECTORY
+	for i, h := range c.m.hierarchies {
+		name, flags := paths[i], unix.O_PATH|unix.O_DIRECTORY
 		if !h.v2 {
-			name, flags = path.Join(p, "tasks"), unix.O_WRONLY
+			name, flags = path.Join(name, "tasks"), unix.O_WRONLY
 		}
 		fd, err := h.open(name, flags)
 		if err != nil {

@@ -92,10 +92,8 @@ func (r *Runtime) create(ctx context.Context, q *CreateRequest, atOnce bool) (_ 
 	if err := sinks.send(p); err != nil {
 		return nil, conmon.Process{}, err
 	}
-	if q.PidFile != "" {
-		if err := writePidFile(q.PidFile, p.Pid); err != nil {
-			return nil, conmon.Process{}, err
-		}
+	if err := pidFile(q.PidFile, p.Pid); err != nil {
+		return nil, conmon.Process{}, err
 	}
 	undo.release()
 	return c, p, nil
@@ -110,7 +108,7 @@ func (c *container) describe(q *CreateRequest) error {
 	c.record = record{
 		ID: q.ID, Version: q.Spec.Version, Bundle: q.Bundle, Created: time.Now().UTC(), Annotations: q.Spec.Annotations, Spec: spec,
 		Cgroup: oci.CgroupPath(q.ID, q.Spec), Systemd: c.runtime.config.Systemd, Hooks: laterHooks(q.Spec.Hooks),
-		OwnPIDs: ownPIDs(q.Spec), Program: q.Spec.Process.Args[0],
+		OwnPIDs: ownPIDs(q.Spec), NoKeyring: q.NoNewKeyring, Program: q.Spec.Process.Args[0],
 	}
 	if q.Spec.Root != nil {
 		c.Rootfs = q.Spec.Root.Path

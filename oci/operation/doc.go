@@ -15,12 +15,12 @@
 //
 // # Life cycle
 //
-//	            record written: from here on delete finds all there will be
-//	               │            process at its barrier, listening at start.sock
-//	  Create ──────┴──────────────▶ created ── Start ──▶ running ◀─ Pause, Resume ─▶ paused
-//	                                   │                    │ exit, Kill
-//	                                   └────── Kill ────────┴──▶ stopped ── Delete ──▶ gone: the cgroup, then the record
-//	  Run = Create and Start in one plan without a barrier, wait, Delete
+//	          record written: from here on delete finds all there will be
+//	             │            process at its barrier, listening at start.sock
+//	Create ──────┴──────────────▶ created ── Start ──▶ running ◀─ Pause, Resume ─▶ paused
+//	                                 │                    │ exit, Kill
+//	                                 └────── Kill ────────┴──▶ stopped ── Delete ──▶ gone: the cgroup, then the record
+//	Run = Create and Start in one plan without a barrier, wait, Delete
 //
 // A Create that fails, at any step, undoes what it did. One that is killed leaves a record whose process and cgroup Delete finds.
 //

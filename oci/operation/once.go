@@ -19,7 +19,8 @@ import (
 type once struct {
 	container             *container
 	stdin, stdout, stderr *os.File       // of what Create makes
-	made                  conmon.Process // by Create
+	made                  conmon.Process // by the last call
+	waits                 bool           // the caller reaps what Exec made
 	notes                 map[int]string // the words for the steps that its process has still to carry out
 }
 
@@ -83,6 +84,10 @@ func (o *once) Exec(ctx context.Context, q conmon.ExecRequest) (*conmon.Exec, er
 	p, err := conmon.Once(ctx, q)
 	if err != nil {
 		return nil, err
+	}
+	o.made = p
+	if o.waits {
+		return &conmon.Exec{ID: q.ID, Process: p}, nil
 	}
 	return conmon.Child(q.ID, p), nil
 }

@@ -8,8 +8,11 @@ import (
 	"strconv"
 )
 
-// writePidFile writes a pid aside and puts it in place: who waits for the file finds all of it.
-func writePidFile(path string, pid int) error {
+// pidFile writes a pid aside and puts it in place: who waits for the file finds all of it. "" is no file.
+func pidFile(path string, pid int) error {
+	if path == "" {
+		return nil
+	}
 	aside := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
 	f, err := os.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {

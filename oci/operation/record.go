@@ -42,7 +42,8 @@ type record struct {
 	Program string `json:"program,omitempty"`
 
 	// Hooks: there are some for start or delete.
-	Hooks bool `json:"hooks,omitempty"`
+	Hooks     bool `json:"hooks,omitempty"`
+	NoKeyring bool `json:"noKeyring,omitempty"` // its processes keep the session keyring of whoever makes them
 	// OwnPIDs: it has a PID namespace of its own, so that all its processes die with the first.
 	OwnPIDs bool `json:"ownPIDs,omitempty"`
 
