@@ -14,6 +14,12 @@ static void sink_close(struct sink *k)
 	srv.sweep = true;
 }
 
+static ssize_t try_write(int fd, const char *data, size_t n)
+{
+	ssize_t done = write(fd, data, n);
+	return done < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : done;
+}
+
 /* sink_write writes what the fd takes and keeps the rest. */
 static void sink_write(struct sink *k, const char *data, size_t n)
 {
@@ -21,17 +27,13 @@ static void sink_write(struct sink *k, const char *data, size_t n)
 	if (k->w.fd < 0 || k->closing)
 		return;
 	if (!k->len) {
-		done = write(k->w.fd, data, n);
-		if (done < 0 && errno != EAGAIN && errno != EINTR)
-			return sink_close(k);
+		done = try_write(k->w.fd, data, n);
 		if (done == (ssize_t)n)
 			return;
-		if (done < 0)
-			done = 0;
-		if (!k->buf && !(k->buf = map_take(SINK_SIZE)))
+		if (done < 0 || (!k->buf && !(k->buf = map_take(SINK_SIZE))))
 			return sink_close(k);
 		k->off = 0;
-		k->deadline = now_monotonic() + STALL_NS;
+		k->deadline = now(CLOCK_MONOTONIC) + STALL_NS;
 		srv.sweep = true; /* there is a deadline */
 		watch_on(&k->w, EPOLLOUT);
 	}
@@ -45,15 +47,13 @@ static void sink_write(struct sink *k, const char *data, size_t n)
 /* sink_flush is called when the fd takes more, or is broken; it tells whether the sink is empty (or closed) now. */
 static bool sink_flush(struct sink *k, uint32_t events)
 {
-	ssize_t n = k->len ? write(k->w.fd, k->buf + k->off, k->len) : 0;
-	if ((n < 0 && errno != EAGAIN && errno != EINTR) || (!k->len && (events & (EPOLLERR | EPOLLHUP)))) {
-		sink_close(k);
-		return true;
-	}
+	ssize_t n = k->len ? try_write(k->w.fd, k->buf + k->off, k->len) : 0;
+	if (n < 0 || (!k->len && (events & (EPOLLERR | EPOLLHUP))))
+		return sink_close(k), true;
 	if (n > 0) {
 		k->off += (uint32_t)n;
 		k->len -= (uint32_t)n;
-		k->deadline = now_monotonic() + STALL_NS;
+		k->deadline = now(CLOCK_MONOTONIC) + STALL_NS;
 	}
 	if (k->len)
 		return false;
@@ -75,11 +75,8 @@ static void sink_finish(struct sink *k) /* close it when all is written */
 
 static void sink_open(struct sink *k, int fd, void (*ready)(struct watch *, uint32_t))
 {
-	watch_init(&k->w, fd, ready);
-	if (fd < 0)
-		return;
 	fd_flags(fd, O_NONBLOCK);
-	watch_on(&k->w, 0); /* tells when the reader goes; not of regular files */
+	watch_open(&k->w, fd, ready, 0); /* tells when the reader goes; not of regular files */
 }
 
 /* ---- what a container writes ---- */
@@ -113,10 +110,8 @@ static bool stream_read(struct slot *s, int i)
 	srv.trim = true;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
-	if (n <= 0) { /* EIO: nobody has the terminal open any more */
-		stream_end(s, i);
-		return false;
-	}
+	if (n <= 0) /* EIO: nobody has the terminal open any more */
+		return stream_end(s, i), false;
 	log_feed(s, i, scratch->buf, (size_t)n);
 	for (struct attacher *a = s->attachers; a; a = a->next)
 		sink_write(&a->out[i], scratch->buf, (size_t)n);
@@ -137,12 +132,11 @@ static void stdin_ready(struct watch *w, uint32_t events)
 	struct slot *s = container(w, struct slot, in.w);
 	if (!sink_flush(&s->in, events))
 		return;
-	for (struct attacher *a = s->attachers; a; a = a->next) {
+	for (struct attacher *a = s->attachers; a; a = a->next)
 		if (s->in.w.fd < 0)
 			watch_close(&a->in);
 		else if (a->in.fd >= 0)
 			watch_on(&a->in, EPOLLIN);
-	}
 }
 
 void stdin_close(struct slot *s)
@@ -187,7 +181,7 @@ int attach(struct slot *s, uint32_t flags, int *fds)
 		return ENOMEM;
 	a->slot = s;
 	a->output = flags & (CR_F_STDOUT | CR_F_STDERR);
-	watch_init(&a->in, flags & CR_F_STDIN ? fds[n++] : -1, attacher_stdin);
+	a->in = (struct watch){ .fd = flags & CR_F_STDIN ? fds[n++] : -1, .ready = attacher_stdin };
 	for (int i = 0; i < 2; i++) {
 		sink_open(&a->out[i], flags & (CR_F_STDOUT << i) ? fds[n++] : -1, attacher_out);
 		if (s->out[i].w.fd < 0)
@@ -216,13 +210,13 @@ static void attacher_free(struct attacher *a)
 
 int64_t attach_sweep(void)
 {
-	int64_t next = 0, now = 0;
+	int64_t next = 0, time = 0;
 	for (struct slot *s = srv.slots; s; s = s->next) {
 		struct attacher **p = &s->attachers, *a;
 		while ((a = *p)) {
 			for (int i = 0; i < 2; i++) {
 				struct sink *k = &a->out[i];
-				if (k->deadline && k->deadline <= (now ? now : (now = now_monotonic())))
+				if (k->deadline && k->deadline <= (time ? time : (time = now(CLOCK_MONOTONIC))))
 					sink_close(k);
 				if (k->deadline && (!next || k->deadline < next))
 					next = k->deadline;
@@ -248,8 +242,7 @@ static void stream_open(struct slot *s, int i, int fd)
 {
 	fd_flags(fd, O_NONBLOCK);
 	s->out[i].index = i;
-	watch_init(&s->out[i].w, fd, stream_ready);
-	watch_on(&s->out[i].w, EPOLLIN);
+	watch_open(&s->out[i].w, fd, stream_ready, EPOLLIN);
 }
 
 int stdio_open(struct slot *s, const struct plan *p, uint32_t flags, int childs[3])
@@ -296,10 +289,8 @@ void stdio_drain(struct slot *s)
 
 void stdio_close(struct slot *s)
 {
-	for (int i = 0; i < 2; i++) {
-		log_flush(s, i);
-		watch_close(&s->out[i].w);
-	}
+	for (int i = 0; i < 2; i++)
+		stream_end(s, i);
 	sink_close(&s->in);
 	for (struct attacher *a; (a = s->attachers);) {
 		s->attachers = a->next;

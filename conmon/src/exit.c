@@ -48,11 +48,11 @@ static bool sync_read(struct slot *s)
 		return false;
 	if (n != sizeof m) { /* the end: close-on-exec, or death */
 		watch_close(&s->sync);
-		if (!s->final || s->fail.err || (s->state == CR_STATE_CREATED && !s->starting))
-			return false; /* reap tells the rest */
-		s->state = CR_STATE_RUNNING;
-		s->started = now_realtime();
-		answer_made(s);
+		if (s->final && !s->fail.err && (s->state != CR_STATE_CREATED || s->starting)) { /* else reap tells the rest */
+			s->state = CR_STATE_RUNNING;
+			s->started = (uint64_t)now(CLOCK_REALTIME);
+			answer_made(s);
+		}
 		return false;
 	}
 	if (nfds > 0)
@@ -84,10 +84,8 @@ static uint32_t read_oom_kills(int fd)
 	if (n <= 0)
 		return 0;
 	buf[n] = 0;
-	for (char *p = buf; (p = strstr(p, "oom_kill ")); p++)
-		if (p == buf || p[-1] == '\n')
-			return (uint32_t)strtoul(p + 9, NULL, 10);
-	return 0;
+	const char *p = strstr(buf, "oom_kill "); /* no other key ends so */
+	return p ? (uint32_t)strtoul(p + 9, NULL, 10) : 0;
 }
 
 /* write_record writes the exit record aside and renames it; the fd that is to be synced, or -1. */
@@ -125,19 +123,16 @@ static void sync_record(const struct slot *s, int fd)
 static void slot_exited(struct slot *s, const siginfo_t *si)
 {
 	struct cr_msg m;
-	while (s->sync.fd >= 0 && sync_read(s))
-		;
+	sync_ready(&s->sync, 0);
 	watch_close(&s->sync);
 	s->sig = si->si_code == CLD_EXITED ? 0 : si->si_status;
 	s->code = s->sig ? 128 + s->sig : si->si_status;
-	s->ended = now_realtime();
+	s->ended = (uint64_t)now(CLOCK_REALTIME);
 	s->oom_kills = read_oom_kills(s->oom);
 	if (s->owed.type) /* CREATE, EXEC or START */
 		answer_error(&s->owed, s->fail.err ? s->fail : (struct failure){ -1, CR_AT_CHILD_DIED, ESRCH, s->sig });
-	if (s->state == CR_STATE_CREATING) {
-		slot_free(s);
-		return;
-	}
+	if (s->state == CR_STATE_CREATING)
+		return slot_free(s);
 	s->state = CR_STATE_EXITED;
 	fd_close(&s->pidfd);
 	stdio_drain(s);

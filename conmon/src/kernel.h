@@ -40,7 +40,6 @@ struct k_clone_args { /* clone3(2) */
 };
 struct k_open_how { uint64_t flags, mode, resolve; };                          /* openat2(2) */
 struct k_mount_attr { uint64_t attr_set, attr_clr, propagation, userns_fd; };  /* mount_setattr(2) */
-struct k_rlimit { uint64_t soft, hard; };                                      /* prlimit(2) */
 struct k_sock_fprog { unsigned short len; const void *filter; };               /* seccomp(2) */
 struct k_cap_header { uint32_t version; int pid; };                            /* capset(2) */
 struct k_cap_data { uint32_t effective, permitted, inheritable; };

@@ -13,9 +13,10 @@ void loop_init(void)
 		_exit(71);
 }
 
-void watch_init(struct watch *w, int fd, void (*ready)(struct watch *, uint32_t))
+int watch_open(struct watch *w, int fd, void (*ready)(struct watch *, uint32_t), uint32_t events)
 {
 	*w = (struct watch){ .ready = ready, .fd = fd };
+	return watch_on(w, events);
 }
 
 int watch_on(struct watch *w, uint32_t events)
@@ -43,7 +44,7 @@ void watch_close(struct watch *w)
 void loop_step(int64_t deadline)
 {
 	struct epoll_event e;
-	int64_t ns = deadline ? deadline - now_monotonic() : TRIM_NS;
+	int64_t ns = deadline ? deadline - now(CLOCK_MONOTONIC) : TRIM_NS;
 	if (srv.trim && ns > TRIM_NS)
 		ns = TRIM_NS;
 	int n = epoll_wait(srv.epoll, &e, 1, !srv.trim && !deadline ? -1 : ns <= 0 ? 0 : (int)((ns + 999999) / 1000000));
@@ -56,18 +57,11 @@ void loop_step(int64_t deadline)
 	}
 }
 
-int64_t now_monotonic(void)
+int64_t now(clockid_t clock)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return t.tv_sec * 1000000000ll + t.tv_nsec;
-}
-
-uint64_t now_realtime(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
 
 /* Slots, connections and attachers live in cells of one size; the first few in what is left of the page of our own data. */

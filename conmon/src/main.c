@@ -44,20 +44,18 @@ static void init_signals(void)
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_SETMASK, &set, NULL);
-	watch_init(&srv.signals, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), signals_ready);
-	watch_on(&srv.signals, EPOLLIN);
+	watch_open(&srv.signals, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), signals_ready, EPOLLIN);
 }
 
 /* init_oom asks that the OOM killer takes anything else first: the monitor has every container's exit to tell. */
 static void init_oom(void)
 {
-	static const char path[] = "/proc/self/oom_score_adj";
 	char text[16] = "";
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
 	if (fd >= 0 && read(fd, text, sizeof text - 1) > 0)
 		srv.oom_adj = srv.oom_adj_parent = atoi(text);
 	fd_close(&fd);
-	if (write_oom_adj(path, -999) == 0)
+	if (write_oom_adj(0, -999) == 0)
 		srv.oom_adj = -999;
 }
 
@@ -84,12 +82,12 @@ static int monitor_main(void)
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	init_oom();
 	server_init(3);
-	srv.nobody = now_monotonic() + NOBODY_NS;
+	srv.nobody = now(CLOCK_MONOTONIC) + NOBODY_NS;
 	for (int64_t next = 0; !srv.leave || anything_runs();) {
 		if (srv.sweep || next)
 			next = attach_sweep();
 		loop_step(srv.nobody && (!next || srv.nobody < next) ? srv.nobody : next);
-		srv.leave |= srv.nobody && now_monotonic() >= srv.nobody;
+		srv.leave |= srv.nobody && now(CLOCK_MONOTONIC) >= srv.nobody;
 	}
 	if (srv.shutdown.type)
 		answer(&srv.shutdown, &(struct cr_msg){ 0 }, NULL, 0);

@@ -56,14 +56,13 @@ struct watch {
 	int fd;   /* owned; -1: none */
 	bool on;
 };
-void watch_init(struct watch *, int fd, void (*ready)(struct watch *, uint32_t));
+int watch_open(struct watch *, int fd, void (*ready)(struct watch *, uint32_t), uint32_t events);
 int watch_on(struct watch *, uint32_t events); /* 0 events: errors and hang-ups only */
 void watch_off(struct watch *);
 void watch_close(struct watch *);
 void loop_init(void);
 void loop_step(int64_t deadline); /* handles one event, or none when the deadline (monotonic ns, 0: never) passes */
-int64_t now_monotonic(void);
-uint64_t now_realtime(void);
+int64_t now(clockid_t); /* ns */
 void *cell_take(void); /* zeroed, or NULL; for a slot, conn or attacher */
 void cell_give(void *);
 void *map_take(size_t size); /* zeroed pages, or NULL; untouched ones cost nothing */
@@ -182,7 +181,7 @@ struct child {
 };
 int spawn(struct slot *, struct child *, struct failure *); /* 0, or -1 with the failure */
 int write_all(int fd, const char *text, size_t len); /* 0 or an errno, as the next */
-int write_oom_adj(const char *path, int adj);
+int write_oom_adj(pid_t, int adj); /* pid 0: our own */
 int send_sync(int sock, struct cr_sync m, int fd);
 
 /* ---- steps.c ---- */

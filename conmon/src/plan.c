@@ -37,9 +37,7 @@ static bool string_fits(const struct plan *p, const struct cr_step *s, int i, in
 		return false;
 	if (kind == 'v')
 		return vector_fits(p, at, i == 1 ? s->arg[0] : s->len);
-	if (kind > 0)
-		return at == 0 ? s->len == 0 : (uint64_t)s->len * (unsigned)kind <= p->datalen - at;
-	return true;
+	return kind == 0 || (at == 0 ? s->len == 0 : (uint64_t)s->len * (unsigned)kind <= p->datalen - at);
 }
 
 static bool step_fits(struct plan *p, const struct cr_step *s)
@@ -50,21 +48,15 @@ static bool step_fits(struct plan *p, const struct cr_step *s)
 	int kind[3] = { 0 };
 	bool want[3] = { false };
 	for (int i = -1; *shape; shape++) {
+		const char c = *shape | 0x20;
 		if ((*shape == 'f' && s->fd[0] < 0) || (*shape == 'g' && s->fd[1] < 0) || (*shape == 'o' && s->out < 0))
 			return false;
-		switch (*shape | 0x20) {
-		case 's': case 't': case 'u':
-			i = (*shape | 0x20) - 's';
-			want[i] = *shape >= 'a';
-			break;
-		case 'v':
-			kind[i] = 'v';
-			want[i] = i == 1; /* there is always an argv[0] */
-			break;
-		default:
-			if (*shape >= '1' && *shape <= '9')
-				kind[i] = *shape - '0';
-		}
+		if (c >= 's' && c <= 'u')
+			want[i = c - 's'] = *shape == c;
+		else if (c == 'v')
+			kind[i] = 'v', want[i] = i == 1; /* there is always an argv[0] */
+		else if (c <= '9')
+			kind[i] = c - '0';
 	}
 	for (int i = 0; i < 3; i++)
 		if ((want[i] && !s->str[i]) || !string_fits(p, s, i, kind[i]))
@@ -88,17 +80,14 @@ int plan_check(struct plan *p, const void *bytes, size_t size)
 	p->steps = (const void *)(h + 1);
 	p->data = (const char *)(p->steps + h->nsteps);
 	p->datalen = (uint32_t)(size - sizeof *h - h->nsteps * sizeof(struct cr_step));
-	if (p->data[0] || p->data[p->datalen - 1] || h->uid_map >= p->datalen || h->gid_map >= p->datalen)
-		return EINVAL;
-	if (!register_fits(h->cgroup_fd, h->nfds) || !register_fits(h->join_user, h->nfds) || !register_fits(h->join_pid, h->nfds))
-		return EINVAL;
-	if ((h->clone_flags & ~NAMESPACES) || h->oom_adj < -1000 || h->oom_adj > 1000)
+	if (p->data[0] || p->data[p->datalen - 1] || h->uid_map >= p->datalen || h->gid_map >= p->datalen ||
+	    !register_fits(h->cgroup_fd, h->nfds) || !register_fits(h->join_user, h->nfds) || !register_fits(h->join_pid, h->nfds) ||
+	    (h->clone_flags & ~NAMESPACES) || h->oom_adj < -1000 || h->oom_adj > 1000)
 		return EINVAL;
 	for (uint32_t i = 0; i < h->nsteps; i++) {
-		bool last = i == h->nsteps - 1;
-		if (!step_fits(p, &p->steps[i]) || last != (p->steps[i].op == CR_OP_EXEC))
-			return EINVAL;
-		if (p->steps[i].skip > 0 && p->steps[i].skip >= h->nsteps - 1 - i)
+		const struct cr_step *s = &p->steps[i];
+		const uint32_t left = h->nsteps - 1 - i;
+		if (!step_fits(p, s) || (left == 0) != (s->op == CR_OP_EXEC) || (s->skip > 0 && s->skip >= left))
 			return EINVAL;
 	}
 	return 0;

@@ -83,6 +83,13 @@ bool anything_runs(void)
 	return false;
 }
 
+static void kill_all(void)
+{
+	for (struct slot *s = srv.slots; s; s = s->next)
+		if (s->state != CR_STATE_EXITED)
+			kill(s->pid, SIGKILL);
+}
+
 static struct slot *slot_new(const struct request *r)
 {
 	struct slot *s = cell_take();
@@ -191,9 +198,7 @@ static void shut_down(struct request *r)
 {
 	if (anything_runs() && !(r->m->flags & CR_F_FORCE))
 		return fail(r, CR_AT_STATE, EBUSY);
-	for (struct slot *s = srv.slots; s; s = s->next)
-		if (s->state != CR_STATE_EXITED)
-			kill(s->pid, SIGKILL);
+	kill_all();
 	srv.shutdown = r->ticket;
 	srv.leave = true; /* the loop answers when all are reaped */
 }
@@ -222,9 +227,7 @@ static void of_slot(struct request *r, struct slot *s)
 	case CR_MSG_REOPEN_LOG: err = s->log < 0 ? ESRCH : (close(s->log), s->log = take(r, &at), 0); break; /* ESRCH: nobody writes any more */
 	case CR_MSG_FORGET: err = exited ? (slot_free(s), 0) : EBUSY; break;
 	}
-	if (err)
-		return fail(r, CR_AT_STATE, err);
-	ok(r);
+	return err ? fail(r, CR_AT_STATE, err) : ok(r);
 }
 
 static void serve(struct request *r)
@@ -236,17 +239,13 @@ static void serve(struct request *r)
 	case CR_MSG_LIST: return list(r);
 	case CR_MSG_SHUTDOWN: return shut_down(r);
 	}
-	if (s)
-		of_slot(r, s);
-	else
-		fail(r, CR_AT_UNKNOWN_ID, ENOENT);
+	return s ? of_slot(r, s) : fail(r, CR_AT_UNKNOWN_ID, ENOENT);
 }
 
 int msg_check(const struct cr_msg *m, size_t size, uint32_t nfds)
 {
-	if (size != sizeof *m || m->type < CR_MSG_HELLO || m->type > CR_MSG_SHUTDOWN || m->nfds != nfds || nfds > CR_MAX_FDS)
-		return EPROTO;
-	if (!memchr(m->id, 0, sizeof m->id))
+	if (size != sizeof *m || m->type < CR_MSG_HELLO || m->type > CR_MSG_SHUTDOWN || m->nfds != nfds || nfds > CR_MAX_FDS ||
+	    !memchr(m->id, 0, sizeof m->id))
 		return EPROTO;
 	if (!m->id[0] && m->type != CR_MSG_HELLO && m->type != CR_MSG_LIST && m->type != CR_MSG_SHUTDOWN)
 		return EINVAL;
@@ -283,10 +282,8 @@ static void conn_ready(struct watch *w, uint32_t events)
 	ssize_t n = recv_fds(w->fd, &m, sizeof m, &r.fds, &r.nfds);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n <= 0 || c->dead) {
-		conn_close(c);
-		return;
-	}
+	if (n <= 0 || c->dead)
+		return conn_close(c);
 	r.ticket = (struct ticket){ c, m.seq, m.type };
 	int err = msg_check(&m, (size_t)n, (uint32_t)r.nfds);
 	if (err)
@@ -304,8 +301,7 @@ static int conn_open(int fd)
 		return -1;
 	c->next = srv.conns;
 	srv.conns = c;
-	watch_init(&c->w, fd, conn_ready);
-	return watch_on(&c->w, EPOLLIN);
+	return watch_open(&c->w, fd, conn_ready, EPOLLIN);
 }
 
 static void listener_ready(struct watch *w, uint32_t events)
@@ -330,15 +326,15 @@ int server_once(int fd)
 		return 71;
 	while (!srv.leave)
 		loop_step(0);
-	for (struct slot *s = srv.given ? NULL : srv.slots; s; s = s->next)
-		kill(s->pid, SIGKILL);
-	while (!srv.given && waitpid(-1, NULL, 0) > 0)
-		;
+	if (!srv.given) {
+		kill_all();
+		while (waitpid(-1, NULL, 0) > 0)
+			;
+	}
 	return 0;
 }
 
 void server_init(int listener)
 {
-	watch_init(&srv.listener, listener, listener_ready);
-	watch_on(&srv.listener, EPOLLIN);
+	watch_open(&srv.listener, listener, listener_ready, EPOLLIN);
 }

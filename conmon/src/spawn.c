@@ -14,6 +14,8 @@
  */
 #include "monitor.h"
 
+static int failed(struct failure *f, int at, int err) { return *f = (struct failure){ -1, at, err, 0 }, -1; }
+
 static pid_t clone_child(const struct child *c, int *pidfd, int exit_signal, uint64_t more)
 {
 	const struct cr_plan *h = c->plan->head;
@@ -55,14 +57,11 @@ static pid_t clone_by_intermediate(const struct child *c, int sync, int *pidfd, 
 	struct k_clone_args a = { .flags = K_CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD };
 	struct timeval patience = { .tv_sec = 10 };
 	struct cr_sync m = { 0 };
-	*f = (struct failure){ -1, CR_AT_JOIN, 0, 0 };
 	pid_t pid = (pid_t)syscall(SYS_clone3, &a, sizeof a);
 	if (pid == 0)
 		intermediate(c);
-	if (pid < 0) {
-		f->err = errno;
-		return -1;
-	}
+	if (pid < 0)
+		return failed(f, CR_AT_JOIN, errno);
 	setsockopt(sync, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	ssize_t n = recv(sync, &m, sizeof m, 0);
 	if (n != sizeof m || m.kind != CR_SYNC_PID) {
@@ -70,33 +69,22 @@ static pid_t clone_by_intermediate(const struct child *c, int sync, int *pidfd, 
 		m = (struct cr_sync){ .op = CR_AT_JOIN, .err = ESRCH };
 	}
 	waitpid(pid, NULL, 0);
-	f->op = m.op;
-	f->err = m.err;
 	if (m.err)
-		return -1;
+		return failed(f, m.op, m.err);
 	*pidfd = (int)syscall(SYS_pidfd_open, m.step, 0); /* our child, not reaped: the pid is still its own */
-	if (*pidfd >= 0)
-		return m.step;
-	f->err = errno;
-	kill(m.step, SIGKILL);
-	return -1;
+	return *pidfd >= 0 ? m.step : (failed(f, m.op, errno), kill(m.step, SIGKILL), -1);
 }
 
 static pid_t clone_directly(const struct child *c, int *pidfd, struct failure *f)
 {
 	const struct cr_plan *h = c->plan->head;
-	*f = (struct failure){ -1, CR_AT_JOIN, 0, 0 };
-	if (h->join_pid >= 0) {
-		if (srv.pidns < 0)
-			srv.pidns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-		if (srv.pidns < 0 || setns(c->files[h->join_pid], K_CLONE_NEWPID) < 0) {
-			f->err = errno;
-			return -1;
-		}
-	}
+	if (h->join_pid >= 0 && srv.pidns < 0)
+		srv.pidns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	if (h->join_pid >= 0 && (srv.pidns < 0 || setns(c->files[h->join_pid], K_CLONE_NEWPID) < 0))
+		return failed(f, CR_AT_JOIN, errno);
 	pid_t pid = clone_child(c, pidfd, SIGCHLD, 0);
 	if (pid < 0)
-		*f = (struct failure){ -1, CR_AT_CLONE, errno, 0 };
+		failed(f, CR_AT_CLONE, errno);
 	if (h->join_pid >= 0 && setns(srv.pidns, K_CLONE_NEWPID) < 0)
 		_exit(71); /* the next child would be born in a foreign namespace */
 	return pid;
@@ -108,34 +96,29 @@ int write_all(int fd, const char *text, size_t len)
 	return n < 0 ? errno : n == (ssize_t)len ? 0 : EIO;
 }
 
-static int write_file(const char *path, const char *text, size_t len)
+static int write_proc(pid_t pid, const char *name, const char *text, size_t len) /* pid 0: our own */
 {
+	char path[64] = "/proc/self";
+	strcpy(pid ? put_number(path + 6, (uint64_t)pid, 1) : path + 10, name);
 	int fd = open(path, O_WRONLY | O_CLOEXEC), err = fd < 0 ? errno : write_all(fd, text, len);
 	fd_close(&fd);
 	return err;
 }
 
-int write_oom_adj(const char *path, int adj)
+int write_oom_adj(pid_t pid, int adj)
 {
 	char text[16] = "-";
 	char *end = put_number(text + (adj < 0), (uint64_t)(adj < 0 ? -adj : adj), 1);
-	return write_file(path, text, (size_t)(end - text)); /* lowering it takes CAP_SYS_RESOURCE: else it stays as it is */
-}
-
-static const char *proc_path(char buf[64], pid_t pid, const char *name)
-{
-	strcpy(mempcpy(put_number(mempcpy(buf, "/proc/", 6), (uint64_t)pid, 1), "/", 1), name);
-	return buf;
+	return write_proc(pid, "/oom_score_adj", text, (size_t)(end - text)); /* lowering it takes CAP_SYS_RESOURCE: else it stays as it is */
 }
 
 static int write_maps(pid_t pid, const struct plan *p)
 {
 	const char *uids = plan_str(p, p->head->uid_map), *gids = plan_str(p, p->head->gid_map);
-	char path[64];
-	int err = uids ? write_file(proc_path(path, pid, "uid_map"), uids, strlen(uids)) : 0;
+	int err = uids ? write_proc(pid, "/uid_map", uids, strlen(uids)) : 0;
 	if (gids && geteuid()) /* user_namespaces(7): else it must not map groups */
-		write_file(proc_path(path, pid, "setgroups"), "deny", 4);
-	return err || !gids ? err : write_file(proc_path(path, pid, "gid_map"), gids, strlen(gids));
+		write_proc(pid, "/setgroups", "deny", 4);
+	return err || !gids ? err : write_proc(pid, "/gid_map", gids, strlen(gids));
 }
 
 int spawn(struct slot *s, struct child *c, struct failure *f)
@@ -143,10 +126,8 @@ int spawn(struct slot *s, struct child *c, struct failure *f)
 	const struct cr_plan *h = c->plan->head;
 	struct stat st;
 	int pair[2];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
-		*f = (struct failure){ -1, CR_AT_CLONE, errno, 0 };
-		return -1;
-	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return failed(f, CR_AT_CLONE, errno);
 	bool foreign = h->join_user >= 0 || (h->clone_flags & K_CLONE_NEWUSER);
 	for (int i = 0; foreign && i < 3; i++)
 		if (c->stdio[i] >= 0 && fstat(c->stdio[i], &st) == 0 && S_ISFIFO(st.st_mode))
@@ -164,17 +145,15 @@ int spawn(struct slot *s, struct child *c, struct failure *f)
 		return -1;
 	}
 	if (c->wait) {
-		char path[64];
 		if (c->adj != srv.oom_adj)
-			write_oom_adj(proc_path(path, s->pid, "oom_score_adj"), c->adj);
-		*f = (struct failure){ -1, CR_AT_IDMAP, write_maps(s->pid, c->plan), 0 };
-		if (f->err || write(pair[0], "", 1) != 1) {
+			write_oom_adj(s->pid, c->adj);
+		int err = write_maps(s->pid, c->plan);
+		if (err || write(pair[0], "", 1) != 1) {
 			kill(s->pid, SIGKILL); /* reaped by the loop */
 			close(pair[0]);
-			return -1;
+			return failed(f, CR_AT_IDMAP, err ? err : EPIPE);
 		}
 	}
-	watch_init(&s->sync, pair[0], sync_ready);
-	watch_on(&s->sync, EPOLLIN);
+	watch_open(&s->sync, pair[0], sync_ready, EPOLLIN);
 	return 0;
 }

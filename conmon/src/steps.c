@@ -21,7 +21,7 @@ int send_sync(int sock, struct cr_sync m, int fd)
 /* ---- one system call: the table says where each argument comes from ---- */
 enum arg {
 	ZERO, ONE, F, G, S, T, U, A, B, C, D, L, /* the step's fields; F and G without a register: AT_FDCWD */
-	S_OR_EMPTY, A_CLOEXEC, EMPTY, MOVE_FLAGS, AUX, EMPTY_PATH, T_OR_LINK, BITS,
+	S_OR_EMPTY, A_CLOEXEC, EMPTY, MOVE_FLAGS, AUX, EMPTY_PATH, T_OR_LINK, BITS, AT_B,
 };
 /* KEYRING: KEYCTL_JOIN_SESSION_KEYRING is 1, and so is IOPRIO_WHO_PROCESS of IOPRIO_SET. */
 static const struct { uint16_t nr; uint8_t arg[6]; } plain[CR_OP_MAX] = {
@@ -40,6 +40,7 @@ static const struct { uint16_t nr; uint8_t arg[6]; } plain[CR_OP_MAX] = {
 	[CR_OP_KEYRING] = { SYS_keyctl, { ONE, S } }, [CR_OP_PERSONALITY] = { SYS_personality, { A } },
 	[CR_OP_SCHED_SETATTR] = { SYS_sched_setattr, { ZERO, S, ZERO } }, [CR_OP_IOPRIO_SET] = { SYS_ioprio_set, { ONE, ZERO, A } },
 	[CR_OP_SCHED_SETAFFINITY] = { SYS_sched_setaffinity, { ZERO, L, S } }, [CR_OP_SET_MEMPOLICY] = { SYS_set_mempolicy, { A, S, BITS } },
+	[CR_OP_SETRLIMIT] = { SYS_prlimit64, { ZERO, A, AT_B, ZERO } },
 };
 
 static int fd_of(const struct run *r, int16_t reg) { return reg < 0 ? AT_FDCWD : r->reg[reg]; }
@@ -69,6 +70,7 @@ static long value(const struct run *r, const struct cr_step *s, enum arg arg)
 	case AUX: return s->fd[1] < 0 ? (long)s->arg[1] : r->reg[s->fd[1]];
 	case EMPTY_PATH: return AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
 	case T_OR_LINK: return (long)(s->str[1] ? plan_str(r->plan, s->str[1]) : link_to(fd_of(r, s->fd[0])));
+	case AT_B: return (long)&s->arg[1]; /* b and c are a struct rlimit64 */
 	case BITS: return 64l * s->len + 1; /* the kernel counts from 1 */
 	}
 	return 0;
@@ -245,10 +247,8 @@ static int step_fchown_stdio(const struct cr_step *s)
 {
 	for (int i = 0; i < 3; i++) {
 		struct stat st;
-		if (fstat(i, &st) < 0)
-			return -1;
-		if (st.st_uid != (uid_t)s->arg[0] && !is_device(&st, makedev(1, 3)) && fchown(i, (uid_t)s->arg[0], (gid_t)-1) < 0 &&
-		    errno != EINVAL && errno != EPERM && errno != EROFS)
+		if (fstat(i, &st) < 0 || (st.st_uid != (uid_t)s->arg[0] && !is_device(&st, makedev(1, 3)) &&
+		    fchown(i, (uid_t)s->arg[0], (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM && errno != EROFS))
 			return -1;
 	}
 	return 0;
@@ -342,30 +342,23 @@ static char **vector(const struct plan *p, uint32_t at, uint64_t n)
 /* exec_in_path is execvpe by the container's own PATH. As a shell does, it tells EACCES if that was met on the way, else ENOENT. */
 static void exec_in_path(const char *name, char **argv, char **env)
 {
-	char file[PATH_MAX];
-	const char *path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	char file[PATH_MAX], **e = env;
 	size_t len = strlen(name);
 	int err = ENOENT;
-	for (char **e = env; *e; e++)
-		if (!strncmp(*e, "PATH=", 5)) {
-			path = *e + 5;
-			break;
-		}
-	for (const char *end; len > 0; path = end + 1) {
-		end = strchrnul(path, ':');
-		size_t n = (size_t)(end - path);
-		if (n + 1 + len < sizeof file) {
-			memcpy(file, path, n);
-			file[n] = '/';
-			memcpy(file + n + (n > 0), name, len + 1); /* an empty part is the working directory */
-			execve(file, argv, env);
-			if (errno == EACCES)
-				err = EACCES;
-			else if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != ENAMETOOLONG)
-				return;
-		}
-		if (!*end)
-			break;
+	while (*e && strncmp(*e, "PATH=", 5))
+		e++;
+	const char *path = *e ? *e + 5 : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	for (const char *end; len > 0 && path; path = *end ? end + 1 : NULL) {
+		size_t n = (size_t)((end = strchrnul(path, ':')) - path);
+		if (n + 1 + len >= sizeof file)
+			continue;
+		*(char *)mempcpy(file, path, n) = '/';
+		memcpy(file + n + (n > 0), name, len + 1); /* an empty part is the working directory */
+		execve(file, argv, env);
+		if (errno == EACCES)
+			err = EACCES;
+		else if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != ENAMETOOLONG)
+			return;
 	}
 	errno = err;
 }
@@ -436,10 +429,6 @@ static int step(struct run *r, const struct cr_step *s)
 	case CR_OP_OPENAT2: return openat2(f, plan_str(r->plan, s->str[0]), s->arg[0], s->arg[1], s->arg[2]);
 	case CR_OP_FCHMODAT: return step_fchmodat(r, s);
 	case CR_OP_UMASK: return r->masked = true, umask((mode_t)s->arg[0]), 0;
-	case CR_OP_SETRLIMIT: {
-		struct k_rlimit l = { s->arg[1], s->arg[2] };
-		return (int)syscall(SYS_prlimit64, 0, s->arg[0], &l, NULL);
-	}
 	case CR_OP_SECCOMP: return step_seccomp(r, s);
 	case CR_OP_CAP_BOUND: return step_cap_bound(s);
 	case CR_OP_CAPSET: return step_capset(s);
@@ -486,7 +475,7 @@ static void prepare(struct run *r)
 	if (c->wait && read(c->sync, &go, 1) != 1)
 		_exit(128);
 	if (c->set_adj)
-		write_oom_adj("/proc/self/oom_score_adj", c->adj);
+		write_oom_adj(0, c->adj);
 }
 
 _Noreturn void run_plan(const struct child *c)
