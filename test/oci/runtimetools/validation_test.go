@@ -58,7 +58,7 @@ func programsHere(t *testing.T) map[string]string {
 func runAll(t *testing.T, programs map[string]string, runtime string) map[string]result {
 	t.Helper()
 	t.Cleanup(func() {
-		for _, name := range []string{"/cgrouptest", "/testcgroup"} {
+		for _, name := range []string{"/cgrouptest", "/testdir"} {
 			if err := lane.RemoveCgroups(name); err != nil {
 				t.Error(err)
 			}
