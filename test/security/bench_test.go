@@ -23,7 +23,7 @@ import (
 )
 
 // patience bounds every call of the runtime.
-const patience = 30 * time.Second
+const patience = 20 * time.Second
 
 // bench is a runtime under test with a state directory of its own. When its test ends, nothing may be left.
 type bench struct {

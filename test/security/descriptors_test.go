@@ -130,11 +130,6 @@ func TestHooksGetOnlyWhatTheyShould(t *testing.T) {
 // a preserved one (CVE-2024-21626).
 func TestWorkingDirectoryCannotBeOutside(t *testing.T) {
 	b := newBench(t)
-	if _, err := os.Lstat("/host-marker"); err == nil {
-		t.Skip("there is a /host-marker on this machine")
-	}
-	b.file("/host-marker", "of the host", 0o600)
-	t.Cleanup(func() { os.Remove("/host-marker") })
 	outside := func(where string, r result) {
 		t.Helper()
 		if r.code != 0 {

@@ -34,8 +34,11 @@ type stopper struct {
 	pair   *os.File       // the launcher's end of the socket
 	own    int            // our end
 	before func(stop)     // called while the process stands still
-	done   sync.WaitGroup // the loop
+	done   sync.WaitGroup // the loops
 	mntns  string         // ours
+
+	mu    sync.Mutex // one stop at a time
+	index int
 }
 
 // stop is a system call that is about to happen.
@@ -137,10 +140,10 @@ func (b *bench) stopped(before func(stop), f func()) {
 	s.done.Wait()
 }
 
-// serve takes the listener of each engine that is launched, and serves it until its last process is gone.
+// serve takes the listener of each engine that is launched. A container that goes on keeps its own.
 func (s *stopper) serve() {
 	defer s.done.Done()
-	for index := 0; ; {
+	for {
 		oob := make([]byte, 64)
 		_, n, _, _, err := unix.Recvmsg(s.own, make([]byte, 1), oob, unix.MSG_CMSG_CLOEXEC)
 		if err != nil || n == 0 {
@@ -156,8 +159,8 @@ func (s *stopper) serve() {
 			s.t.Error(err)
 			return
 		}
-		index = s.listen(fds[0], index)
-		unix.Close(fds[0])
+		s.done.Add(1)
+		go s.listen(fds[0])
 	}
 }
 
@@ -185,16 +188,19 @@ const (
 	goOn          = 1          // SECCOMP_USER_NOTIF_FLAG_CONTINUE
 )
 
-func (s *stopper) listen(fd, index int) int {
+// listen serves the processes of one engine until the last is gone.
+func (s *stopper) listen(fd int) {
+	defer s.done.Done()
+	defer unix.Close(fd)
 	for {
 		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		if _, err := unix.Poll(poll, -1); err != nil && !errors.Is(err, unix.EINTR) {
 			s.t.Error(err)
-			return index
+			return
 		}
 		if poll[0].Revents&unix.POLLIN == 0 {
 			if poll[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0 {
-				return index // nobody has the filter any more
+				return // nobody has the filter any more
 			}
 			continue
 		}
@@ -203,12 +209,18 @@ func (s *stopper) listen(fd, index int) int {
 			continue // it is gone meanwhile
 		}
 		if s.ofContainer(int(n.pid)) {
-			s.before(stop{index, int(n.pid), int(n.nr), argument(&n)})
-			index++
+			s.stop(&n)
 		}
 		r := response{id: n.id, flags: goOn}
 		_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(fd), notifySend, uintptr(unsafe.Pointer(&r)))
 	}
+}
+
+func (s *stopper) stop(n *notification) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before(stop{s.index, int(n.pid), int(n.nr), argument(n)})
+	s.index++
 }
 
 // ofContainer tells the processes that set up a container, or join one, from the engine's own.

@@ -39,7 +39,7 @@ func look(fds map[int]string, paths []string) report.Report {
 	if err == nil {
 		r.Cwd = strings.TrimRight(string(buf[:n]), "\x00")
 	}
-	above, _ := os.ReadFile("../../../../../../../../../../host-marker")
+	above, _ := os.ReadFile("../../../../../../../../../../etc/passwd")
 	r.Above = string(above)
 	r.Exe, _ = os.Readlink("/proc/self/exe")
 	for l := range strings.Lines(text("/proc/self/status")) {

@@ -4,10 +4,13 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +25,7 @@ import (
 // watch looks at every other process, round by round. The number of rounds stands in a file that the test maps too, so that it can
 // hold a process until it was looked at.
 func watch(path string) {
+	runtime.LockOSThread() // for trace
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		fmt.Println(err)
@@ -66,34 +70,39 @@ func inspect(dir string, pid int, seen map[report.Sighting]bool) {
 		}
 	}
 	for _, link := range []string{"cwd", "root"} {
-		if b, err := os.ReadFile(dir + "/" + link + "/host-marker"); err == nil {
+		if b, err := os.ReadFile(dir + "/" + link + "/etc/passwd"); err == nil {
 			seen[report.Sighting{What: link, Is: string(b)}] = true
 		}
 	}
 	if env, err := os.ReadFile(dir + "/environ"); err == nil && strings.Contains(string(env), "SECRET=") {
 		seen[report.Sighting{What: "environ", Is: string(env)}] = true
 	}
-	exe, err := os.Readlink(dir + "/exe")
-	if err != nil { // whoever hides its program hides the rest too; else it is one of the container's own
-		if err := unix.PtraceSeize(pid); err == nil {
-			seen[report.Sighting{What: "trace", Is: "a process with a hidden program"}] = true
-			_ = unix.PtraceDetach(pid)
-		}
-		if fds, err := os.ReadDir(dir + "/fd"); err == nil && len(fds) > 0 {
-			seen[report.Sighting{What: "fd", Is: fmt.Sprint(len(fds), " descriptors of a process with a hidden program")}] = true
-		}
-		return
+	if _, err := os.Readlink(dir + "/exe"); !errors.Is(err, fs.ErrPermission) {
+		return // one of the container's own, or about to be gone
 	}
-	fds, _ := os.ReadDir(dir + "/fd")
+	if trace(pid) {
+		seen[report.Sighting{What: "trace", Is: "a process that hides its program"}] = true
+	}
+	fds, _ := os.ReadDir(dir + "/fd") // their numbers are no secret to the same user
 	for _, fd := range fds {
 		target, err := os.Readlink(dir + "/fd/" + fd.Name())
-		if again, _ := os.Readlink(dir + "/exe"); err != nil || again != exe || exe != "/attacker" && again == "/attacker" {
-			continue
-		}
-		if n, _ := strconv.Atoi(fd.Name()); n > 2 && !strings.HasPrefix(target, "anon_inode:[event") && target != "/volume/rounds" {
-			seen[report.Sighting{What: "fd", Is: exe + ": " + target}] = true
+		if _, again := os.Readlink(dir + "/exe"); err == nil && errors.Is(again, fs.ErrPermission) {
+			seen[report.Sighting{What: "fd", Is: target}] = true
 		}
 	}
+}
+
+// trace attaches to a process and lets it go again. It wants to stay on one thread. One that has executed the attacker meanwhile does not
+// count.
+func trace(pid int) bool {
+	if err := unix.PtraceSeize(pid); err != nil {
+		return false
+	}
+	_ = unix.PtraceInterrupt(pid)
+	_, _ = unix.Wait4(pid, nil, unix.WALL, nil)
+	exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	_ = unix.PtraceDetach(pid)
+	return exe != "/attacker"
 }
 
 // overwrite tries to write to the program of every process, this one's own apart.

@@ -8,7 +8,7 @@ type Report struct {
 	FDs       map[int]string // number to target, before anything else was opened
 	Cwd       string
 	CwdError  string // of getcwd
-	Above     string // the content of ../../../../../../host-marker, "" when there is none
+	Above     string // the content of ../../../../../../etc/passwd, "" when there is none
 	Exe       string
 	Args, Env []string
 	Status    map[string]string // /proc/self/status
