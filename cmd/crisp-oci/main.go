@@ -10,10 +10,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"crisp/oci/operation"
+
+	"golang.org/x/sys/unix"
 )
 
 // Set by the Makefile.
@@ -26,6 +30,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 // run returns the exit code.
 func run(args []string) int {
+	closeInherited()
 	g, args, err := parseGlobal(args)
 	if err != nil {
 		return usageError(os.Stdout, err, printHelp)
@@ -48,6 +53,21 @@ func run(args []string) int {
 		return exitNoCommand
 	}
 	return g.command(c, args)
+}
+
+// closeInherited keeps what the caller left open from the hooks, which are executed by this process (CVE-2024-21626). What
+// --preserve-fds names still reaches the container: it is passed on by message.
+func closeInherited() {
+	err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+	if err == nil {
+		return
+	}
+	entries, _ := os.ReadDir("/proc/self/fd") // before Linux 5.11
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
 }
 
 // Exit codes. Those of run and exec are their processes', when there was one.
