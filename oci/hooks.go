@@ -116,11 +116,11 @@ func (c *Container) beforeExec(ctx context.Context) error {
 	return c.inside(ctx, c.Pid, l, specs.StateCreated, func(q *specs.Hook) (*Compiled, error) {
 		p := *c.hooks.process
 		p.Args, p.Terminal, p.ExecCPUAffinity = hook.Args(q), false, nil
-		if len(q.Env) > 0 { // none: the workload's, as runc has it
-			p.Env = q.Env
-		}
 		o := c.options()
 		o.ExecPath, o.Home = q.Path, c.home(&p)
+		if len(q.Env) > 0 { // none: the workload's, as runc has it
+			p.Env, o.Home = q.Env, ""
+		}
 		return CompileExec(c.joinSpec(), &p, o)
 	})
 }
