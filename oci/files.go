@@ -55,7 +55,7 @@ func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, ow
 	case FileCgroupTasks:
 		f = g.join.Tasks[q.Index]
 	case FileProcfs:
-		f = r.proc
+		f, err = r.proc.open()
 	case FileStart:
 		f = g.start
 	case FileExtra:

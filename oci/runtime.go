@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 
 	"crisp/oci/cgroup"
 	"crisp/oci/seccomp"
@@ -24,7 +25,7 @@ type Runtime struct {
 	log            *slog.Logger
 	host           Host
 	seccomp        *seccomp.Compiler
-	proc           *os.File // a detached procfs of the host
+	proc           procfs
 	hostNamespaces map[inode]bool
 	resctrlRoot    string // of tests: what stands for the resctrl file system
 }
@@ -45,14 +46,36 @@ func New(c Config) (*Runtime, error) {
 	if r.hostNamespaces, err = hostNamespaces(); err != nil {
 		return nil, fmt.Errorf("probe the host: %w", err)
 	}
-	if r.proc, err = openProc(); err != nil {
-		return nil, fmt.Errorf("procfs: %w", err)
-	}
 	return r, nil
 }
 
 // Close closes the Runtime's files. Containers go on.
-func (r *Runtime) Close() error { return r.proc.Close() }
+func (r *Runtime) Close() error { return r.proc.close() }
+
+// procfs is a detached procfs of the host, made when the first plan wants it: to let go of it costs the kernel a millisecond or two
+// (synchronize_rcu), which a command line would pay for every container.
+type procfs struct {
+	once sync.Once
+	file *os.File
+	err  error
+}
+
+func (p *procfs) open() (*os.File, error) {
+	p.once.Do(func() {
+		if p.file, p.err = openProc(); p.err != nil {
+			p.err = fmt.Errorf("procfs: %w", p.err)
+		}
+	})
+	return p.file, p.err
+}
+
+func (p *procfs) close() error {
+	p.once.Do(func() { p.err = os.ErrClosed })
+	if p.file == nil {
+		return nil
+	}
+	return p.file.Close()
+}
 
 // Host returns what was found out about the host.
 func (r *Runtime) Host() Host { return r.host }
