@@ -25,8 +25,10 @@ var testCgroup = fmt.Sprintf("/crisp-security-%d", os.Getpid())
 // TestMain runs the tests in mount, network and UTS namespaces of their own: mounts are shared there, as systemd makes them, so that
 // one that is not isolated shows up; and whoever breaks out does less harm.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == launchArg {
-		launch(os.Args[2:])
+	if len(os.Args) > 2 {
+		runtime.LockOSThread() // keyrings and filters are of threads
+		under(os.Args[1], os.Args[2:])
+		runtime.UnlockOSThread()
 	}
 	if os.Geteuid() != 0 {
 		os.Exit(m.Run()) // each test skips, and says why
