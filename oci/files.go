@@ -55,7 +55,9 @@ func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, ow
 	case FileCgroupTasks:
 		f = g.join.Tasks[q.Index]
 	case FileProcfs:
-		f, err = r.proc.open()
+		if f, err = r.proc.open(); err != nil {
+			return nil, false, err
+		}
 	case FileStart:
 		f = g.start
 	case FileExtra:

@@ -125,13 +125,21 @@ func (c *Container) beforeExec(ctx context.Context) error {
 	})
 }
 
-// poststart runs the poststart hooks.
+// poststart runs the poststart hooks. One that fails is an error since runtime-spec 1.3; whoever wrote a configuration by an
+// earlier one was promised that the container goes on, with a warning (runtime.md, "Lifecycle", step 9).
 func (c *Container) poststart(ctx context.Context) error {
-	if c.hooks == nil {
+	h := c.hooks
+	if h == nil {
 		return nil
 	}
-	h := c.hooks
-	return hook.Of(h.all, hook.Poststart).Run(ctx, h.at(specs.StateRunning, c.Pid), hook.Command(h.state.Bundle))
+	l, state, run := hook.Of(h.all, hook.Poststart), h.at(specs.StateRunning, c.Pid), hook.Command(h.state.Bundle)
+	if _, minor, _ := parseVersion(h.state.Version); minor >= 3 {
+		return l.Run(ctx, state, run)
+	}
+	if err := l.RunAll(ctx, state, run); err != nil {
+		c.runtime.log.Warn("poststart hooks", "container", c.ID, "error", err)
+	}
+	return nil
 }
 
 // poststop runs the poststop hooks, once. What goes wrong is a warning.

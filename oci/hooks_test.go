@@ -79,7 +79,8 @@ func testHooks(t *testing.T, userns bool) {
 	}
 	inside := "; test -x probe && test -e " + s.Root.Path + "/proc/self/status && touch " + s.Root.Path + "/made-by-hook || exit 9; test -e made-by-hook"
 	s.Hooks = &specs.Hooks{
-		Prestart:        script(see("prestart")), //nolint:staticcheck // deprecated, but still in use
+		//lint:ignore SA1019 deprecated, but still in use
+		Prestart:        script(see("prestart")),
 		CreateRuntime:   script(see("createRuntime")),
 		CreateContainer: script("chmod 777 . 2>/dev/null; " + see("createContainer") + inside),
 		StartContainer:  []specs.Hook{{Path: "/probe", Args: []string{"x", "save", "/journal/startContainer"}}},
@@ -161,7 +162,8 @@ func TestFailedHookLeavesNothing(t *testing.T) {
 			failing := script("echo because >&2; exit 3")
 			switch kind {
 			case hook.Prestart:
-				s.Hooks.Prestart = failing //nolint:staticcheck // deprecated, but still in use
+				//lint:ignore SA1019 deprecated, but still in use
+				s.Hooks.Prestart = failing
 			case hook.CreateRuntime:
 				s.Hooks.CreateRuntime = failing
 			case hook.CreateContainer:
@@ -200,6 +202,18 @@ func TestFailedHookLeavesNothing(t *testing.T) {
 				t.Errorf("poststop: %v", err)
 			}
 		})
+	}
+}
+
+// TestFailedPoststartHookOfAnEarlierSpecIsAWarning: until 1.3 the container was to go on.
+func TestFailedPoststartHookOfAnEarlierSpecIsAWarning(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("wait")
+	s.Version = "1.2.1"
+	s.Hooks = &specs.Hooks{Poststart: script("exit 3")}
+	k := b.create(s)
+	if err := k.Start(b.ctx); err != nil || !k.Running() {
+		t.Fatalf("%v, running: %v", err, k.Running())
 	}
 }
 

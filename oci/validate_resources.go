@@ -68,10 +68,12 @@ func (v *validator) memory(field string, m *specs.LinuxMemory) {
 		return
 	}
 	limited := m.Limit != nil && *m.Limit > 0
-	for _, n := range []struct {
+	type limit struct {
 		name  string
 		value *int64
-	}{{"limit", m.Limit}, {"reservation", m.Reservation}, {"swap", m.Swap}, {"kernel", m.Kernel}, {"kernelTCP", m.KernelTCP}} {
+	}
+	//lint:ignore SA1019 deprecated, but still in use
+	for _, n := range []limit{{"limit", m.Limit}, {"reservation", m.Reservation}, {"swap", m.Swap}, {"kernel", m.Kernel}, {"kernelTCP", m.KernelTCP}} {
 		if n.value != nil && *n.value < -1 {
 			v.invalid(field+"."+n.name, "%d: negative, and not -1 for no limit", *n.value)
 		}

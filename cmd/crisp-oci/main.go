@@ -128,7 +128,8 @@ func (g *global) setUp() error {
 		return err
 	}
 	if root == "/" { // "", "." and "../.." may come to this
-		return errors.New("Option --root argument should not be set to /") //nolint:staticcheck // runc's words
+		//lint:ignore ST1005 runc's words, which engines look for
+		return errors.New("Option --root argument should not be set to /")
 	}
 	g.root = root
 	return nil

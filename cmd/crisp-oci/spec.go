@@ -93,7 +93,8 @@ func (f *specFlags) write(b []byte) error {
 	}
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("File %s exists. Remove it first", name) //nolint:staticcheck // runc's words
+		//lint:ignore ST1005 runc's words, which engines look for
+		return fmt.Errorf("File %s exists. Remove it first", name)
 	}
 	if err != nil {
 		return err

@@ -36,7 +36,8 @@ func addHook(s *specs.Spec, v string) error {
 func hooksOf(h *specs.Hooks, kind string) *[]specs.Hook {
 	switch kind {
 	case "prestart":
-		return &h.Prestart //nolint:staticcheck // deprecated, but still in use
+		//lint:ignore SA1019 deprecated, but still in use
+		return &h.Prestart
 	case "createRuntime":
 		return &h.CreateRuntime
 	case "createContainer":

@@ -37,7 +37,8 @@ func Of(h *specs.Hooks, k Kind) List {
 	}
 	switch k {
 	case Prestart:
-		l.Hooks = h.Prestart //nolint:staticcheck // deprecated, but still in use
+		//lint:ignore SA1019 deprecated, but still in use
+		l.Hooks = h.Prestart
 	case CreateRuntime:
 		l.Hooks = h.CreateRuntime
 	case CreateContainer:
@@ -54,7 +55,8 @@ func Of(h *specs.Hooks, k Kind) List {
 
 // BeforePivot says whether there is a hook that wants the container halted before its root is entered.
 func BeforePivot(h *specs.Hooks) bool {
-	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0 //nolint:staticcheck // as above
+	//lint:ignore SA1019 deprecated, but still in use
+	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0
 }
 
 // List is the hooks of one kind.

@@ -41,9 +41,11 @@ func checkProcess(p *specs.Process) error {
 	case p == nil:
 		return ErrNoProcess
 	case p.Cwd == "":
-		return errors.New("Cwd property must not be empty") //nolint:staticcheck // runc's words
+		//lint:ignore ST1005 runc's words, which engines look for
+		return errors.New("Cwd property must not be empty")
 	case !filepath.IsAbs(p.Cwd):
-		return errors.New("Cwd must be an absolute path") //nolint:staticcheck // runc's words
+		//lint:ignore ST1005 runc's words, which engines look for
+		return errors.New("Cwd must be an absolute path")
 	case len(p.Args) == 0:
 		return ErrNoArgs
 	}

@@ -25,6 +25,9 @@ var update = flag.Bool("update", false, "write passing.txt anew by the peers' ve
 
 const pinned = "passing.txt"
 
+// notYet names the programs of passing.txt that crisp-oci fails, each with the reason behind the name.
+const notYet = "notyet.txt"
+
 // peers are the runtimes whose verdicts are pinned, where Debian installs them.
 var peers = map[string]string{"runc": "/usr/sbin/runc", "crun": "/usr/bin/crun"}
 
@@ -108,11 +111,17 @@ func TestProgramsThatPeersPassPass(t *testing.T) {
 		}
 		chosen[name] = all[name]
 	}
-	results := runAll(t, chosen, runtime)
+	results, missing := runAll(t, chosen, runtime), readNotYet(t)
 	for _, name := range slices.Sorted(maps.Keys(results)) {
 		t.Run(name, func(t *testing.T) {
 			r := results[name]
-			if !r.passed() || r.ok < want[name] {
+			passed := r.passed() && r.ok >= want[name]
+			switch why := missing[name]; {
+			case why != "" && passed:
+				t.Errorf("it passes: take it off %s", notYet)
+			case why != "":
+				t.Skip(why)
+			case !passed:
 				t.Errorf("%d assertions passed, %d wanted; failed: %q (%v)\n%s", r.ok, want[name], r.failed, r.err, r.errs)
 			}
 		})
@@ -154,22 +163,39 @@ func TestPinnedListIsWhatPeersPass(t *testing.T) {
 // readPinned reads lines of a program's name and its number of assertions.
 func readPinned(t *testing.T) map[string]int {
 	t.Helper()
-	f, err := os.Open(pinned)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	list := map[string]int{}
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if strings.HasPrefix(lines.Text(), "#") {
-			continue
-		}
-		name, number, _ := strings.Cut(lines.Text(), " ")
+	for name, number := range readList(t, pinned) {
 		n, err := strconv.Atoi(number)
 		if err != nil {
 			t.Fatalf("%s: %v", pinned, err)
 		}
 		list[name] = n
+	}
+	return list
+}
+
+// readNotYet reads the reasons why crisp-oci fails what peers pass; other runtimes have none.
+func readNotYet(t *testing.T) map[string]string {
+	t.Helper()
+	if os.Getenv("OCI_RUNTIME") != "" {
+		return nil
+	}
+	return readList(t, notYet)
+}
+
+// readList reads lines of a program's name and what is said of it.
+func readList(t *testing.T, file string) map[string]string {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	list := map[string]string{}
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if name, rest, _ := strings.Cut(lines.Text(), " "); name != "#" {
+			list[name] = rest
+		}
 	}
 	return list
 }

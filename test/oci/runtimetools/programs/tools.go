@@ -5,6 +5,7 @@
 package programs
 
 import (
+	_ "github.com/opencontainers/runtime-tools/cmd/runtimetest"
 	_ "github.com/opencontainers/runtime-tools/validation/config_updates_without_affect"
 	_ "github.com/opencontainers/runtime-tools/validation/create"
 	_ "github.com/opencontainers/runtime-tools/validation/default"
@@ -63,5 +64,4 @@ import (
 	_ "github.com/opencontainers/runtime-tools/validation/root_readonly_true"
 	_ "github.com/opencontainers/runtime-tools/validation/start"
 	_ "github.com/opencontainers/runtime-tools/validation/state"
-	_ "github.com/opencontainers/runtime-tools/cmd/runtimetest"
 )
