@@ -36,9 +36,16 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "mount a /run of the test's own:", err)
 			return 1
 		}
+		if err := os.Mkdir(stateDir, 0o700); err != nil { // it stays when the last container goes
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		return m.Run()
 	}))
 }
+
+// stateDir is where crisp-oci keeps what it knows of containers.
+const stateDir = "/run/crisp-oci"
 
 // An engine is a program that runs containers by an OCI runtime.
 type engine struct {
@@ -68,7 +75,7 @@ func newEngine(t *testing.T, program string) *engine {
 		t.Fatal(err)
 	}
 	e.cgroup = "/crisp-" + filepath.Base(e.dir)
-	scope := leak.Scope{Ancestor: isolate.Outer(), Cgroup: e.cgroup, Dirs: []string{"/run/crisp-oci"}}
+	scope := leak.Scope{Ancestor: isolate.Outer(), Cgroup: e.cgroup, Dirs: []string{stateDir}}
 	before, err := leak.Take(scope)
 	if err != nil {
 		t.Fatal(err)

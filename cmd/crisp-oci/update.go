@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// maxResources bounds the JSON of --resources.
+const maxResources = 1 << 20
+
+func updateCommand() command {
+	return command{
+		name: "update", summary: "update container resource constraints", args: aboutID, least: 1, most: 1,
+		about: "The update command changes limits of a container that exists: all that are given or, on an error, none.",
+		options: func(o *options) action {
+			var l limits
+			l.declare(o)
+			return simple(func(c *call) error {
+				r, err := l.resources(c.set)
+				if err != nil {
+					return err
+				}
+				return c.global.runtime().Update(c.ctx, c.args[0], r)
+			})
+		},
+	}
+}
+
+// limits are the flags of update as they stand on the command line.
+type limits struct {
+	file   string
+	values map[string]*string
+}
+
+// A limit is a flag of update and the field that it sets.
+type limit struct {
+	name, usage string
+	set         func(r *specs.LinuxResources, value string) error
+}
+
+// limitTable are runc's flags. Sizes may have a unit, and -1 means no limit.
+func limitTable() []limit {
+	return []limit{
+		{"blkio-weight", "weight of block input and output", func(r *specs.LinuxResources, v string) error { return number(v, &r.BlockIO.Weight) }},
+		{"cpu-period", "CPU period in microseconds", func(r *specs.LinuxResources, v string) error { return number(v, &r.CPU.Period) }},
+		{"cpu-quota", "CPU time in a period, in microseconds", func(r *specs.LinuxResources, v string) error { return number(v, &r.CPU.Quota) }},
+		{"cpu-burst", "CPU time over the quota that may be saved up, in microseconds", func(r *specs.LinuxResources, v string) error { return number(v, &r.CPU.Burst) }},
+		{"cpu-share", "CPU shares", func(r *specs.LinuxResources, v string) error { return number(v, &r.CPU.Shares) }},
+		{"cpu-rt-period", "CPU period of realtime scheduling in microseconds", func(r *specs.LinuxResources, v string) error { return number(v, &r.CPU.RealtimePeriod) }},
+		{"cpu-rt-runtime", "realtime CPU time in a period, in microseconds", func(r *specs.LinuxResources, v string) error { return number(v, &r.CPU.RealtimeRuntime) }},
+		{"cpuset-cpus", "CPUs to use", func(r *specs.LinuxResources, v string) error { r.CPU.Cpus = v; return nil }},
+		{"cpuset-mems", "memory nodes to use", func(r *specs.LinuxResources, v string) error { r.CPU.Mems = v; return nil }},
+		{"cpu-idle", "1: run when no other cgroup wants to", func(r *specs.LinuxResources, v string) error { return number(v, &r.CPU.Idle) }},
+		{"memory", "memory limit in bytes", func(r *specs.LinuxResources, v string) error { return size(v, &r.Memory.Limit) }},
+		{"memory-reservation", "memory soft limit in bytes", func(r *specs.LinuxResources, v string) error { return size(v, &r.Memory.Reservation) }},
+		{"memory-swap", "limit of memory and swap together in bytes", func(r *specs.LinuxResources, v string) error { return size(v, &r.Memory.Swap) }},
+		{"kernel-memory", "(obsolete: the kernel has no such limit any more)", func(*specs.LinuxResources, string) error { return nil }},
+		{"kernel-memory-tcp", "(obsolete: the kernel has no such limit any more)", func(*specs.LinuxResources, string) error { return nil }},
+		{"pids-limit", "limit of processes, -1 for none", func(r *specs.LinuxResources, v string) error { return number(v, &r.Pids.Limit) }},
+	}
+}
+
+func (l *limits) declare(o *options) {
+	o.string(&l.file, "resources, r", "", `path of a file with the limits as JSON (linux.resources of config.json), "-" for standard input`)
+	l.values = map[string]*string{}
+	for _, t := range limitTable() {
+		l.values[t.name] = new(string)
+		o.string(l.values[t.name], t.name, "", t.usage)
+	}
+}
+
+// resources are the limits that were given.
+func (l *limits) resources(given map[string]bool) (*specs.LinuxResources, error) {
+	if given["resources"] {
+		return readResources(l.file)
+	}
+	r := &specs.LinuxResources{CPU: &specs.LinuxCPU{}, Memory: &specs.LinuxMemory{}, Pids: &specs.LinuxPids{}, BlockIO: &specs.LinuxBlockIO{}}
+	any := false
+	for _, t := range limitTable() {
+		if !given[t.name] || *l.values[t.name] == "" {
+			continue
+		}
+		any = true
+		if err := t.set(r, *l.values[t.name]); err != nil {
+			return nil, fmt.Errorf("invalid value for %s: %w", t.name, err)
+		}
+	}
+	if !any {
+		return nil, errors.New("no limit is given")
+	}
+	return r, nil
+}
+
+func readResources(file string) (*specs.LinuxResources, error) {
+	f := os.Stdin
+	if file != "-" {
+		var err error
+		if f, err = os.Open(file); err != nil {
+			return nil, err
+		}
+		defer f.Close()
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxResources+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > maxResources {
+		return nil, fmt.Errorf("%s: over %d bytes", file, maxResources)
+	}
+	var r specs.LinuxResources
+	if err := json.Unmarshal(b, &r); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return &r, nil
+}
