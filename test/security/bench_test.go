@@ -29,9 +29,8 @@ const patience = 20 * time.Second
 type bench struct {
 	testing.TB
 	engine engine
-	root   string // the engine's --root
-	dir    string // bundles and volumes
-	n      int
+	root   string   // the engine's --root
+	dir    string   // bundles and volumes
 	under  []string // what the engine runs under, as the launcher of a stopper
 	files  []*os.File
 	env    []string
@@ -206,7 +205,10 @@ func (k *bundle) tryCreate(args ...string) (*created, result) {
 	return c, r
 }
 
-func (b *bench) id() string { b.n++; return fmt.Sprintf("c%d-%d", os.Getpid(), b.n) }
+// ids counts the names of all tests: one that failed may have left something.
+var ids int
+
+func (b *bench) id() string { ids++; return fmt.Sprintf("c%d-%d", os.Getpid(), ids) }
 
 // forget removes what a failed command may have left. A runtime that leaves nothing has nothing to remove.
 func (b *bench) forget(id string) {

@@ -39,8 +39,10 @@ func look(fds map[int]string, paths []string) report.Report {
 	if err == nil {
 		r.Cwd = strings.TrimRight(string(buf[:n]), "\x00")
 	}
-	above, _ := os.ReadFile("../../../../../../../../../../etc/passwd")
-	r.Above = string(above)
+	const above = "../../../../../../../../../../etc/passwd"
+	if st, err := os.Stat(above); err == nil && st.Mode().IsRegular() {
+		r.Above = text(above)
+	}
 	r.Exe, _ = os.Readlink("/proc/self/exe")
 	for l := range strings.Lines(text("/proc/self/status")) {
 		if k, v, ok := strings.Cut(l, ":"); ok {

@@ -100,9 +100,9 @@ func trace(pid int) bool {
 	}
 	_ = unix.PtraceInterrupt(pid)
 	_, _ = unix.Wait4(pid, nil, unix.WALL, nil)
-	exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 	_ = unix.PtraceDetach(pid)
-	return exe != "/attacker"
+	return errors.Is(err, fs.ErrPermission) || err == nil && exe != "/attacker"
 }
 
 // overwrite tries to write to the program of every process, this one's own apart.
