@@ -83,7 +83,9 @@ func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, erro
 	if err := r.makeResctrl(c, &undo); err != nil {
 		return nil, err
 	}
-	p, err := r.carryOut(ctx, &q, c, compiled)
+	var devices netDevices
+	undo.push(func() { devices.undo(r, q.ID) })
+	p, err := r.carryOut(ctx, &q, c, compiled, &devices)
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +95,7 @@ func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, erro
 			return nil, err
 		}
 	}
+	devices.release()
 	undo.release()
 	return c, nil
 }
@@ -105,13 +108,16 @@ func (r *Runtime) createOptions(q *CreateRequest, c *Container) CompileOptions {
 	for destination, f := range q.Mounts {
 		o.Mounts[destination] = f != nil
 	}
-	o.Start, o.AtOnce, o.Extra, o.Halt = q.Start != nil, q.AtOnce, len(q.Extra), q.AtHalt != nil || hook.BeforePivot(q.Spec.Hooks)
+	o.Start, o.AtOnce, o.Extra = q.Start != nil, q.AtOnce, len(q.Extra)
+	o.Halt = q.AtHalt != nil || hook.BeforePivot(q.Spec.Hooks) || q.Spec.Linux != nil && len(q.Spec.Linux.NetDevices) > 0
 	o.NoPivot, o.NoKeyring, o.FindProgram = q.NoPivot, q.NoKeyring, q.FindProgram
 	return o
 }
 
 // carryOut opens the files of a plan and has the monitor make the process.
-func (r *Runtime) carryOut(ctx context.Context, q *CreateRequest, c *Container, compiled *Compiled) (conmon.Process, error) {
+func (r *Runtime) carryOut(
+	ctx context.Context, q *CreateRequest, c *Container, compiled *Compiled, devices *netDevices,
+) (conmon.Process, error) {
 	var opened cleanup // closed in any case: the child has its own
 	defer opened.run()
 	join, err := c.Cgroup.Join()
@@ -129,7 +135,12 @@ func (r *Runtime) carryOut(ctx context.Context, q *CreateRequest, c *Container, 
 	g := given{rootfs: q.Rootfs, exec: q.ExecFile, mounts: q.Mounts, join: join, start: q.Start, extra: q.Extra}
 	finish := func() error { return nil }
 	if compiled.halts() {
-		h, err := newHalt(ctx, func(ctx context.Context, pid int) error { return c.halted(ctx, pid, q) })
+		h, err := newHalt(ctx, func(ctx context.Context, pid int) error {
+			if err := devices.move(r, q.Spec.Linux.NetDevices, pid); err != nil {
+				return err
+			}
+			return c.halted(ctx, pid, q)
+		})
 		if err != nil {
 			return conmon.Process{}, err
 		}

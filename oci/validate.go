@@ -119,7 +119,6 @@ func (v *validator) supported() {
 	s := v.spec
 	v.unsupported("vm", s.VM != nil)
 	if l := s.Linux; l != nil {
-		v.unsupported("linux.netDevices", len(l.NetDevices) > 0)
 		v.unsupported("linux.seccomp.listenerPath", l.Seccomp != nil && l.Seccomp.ListenerPath != "")
 	}
 }
