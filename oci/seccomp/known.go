@@ -27,3 +27,13 @@ func KnownArchitecture(a specs.Arch) bool { return knownArchitectures[a] }
 
 // KnownSyscall says whether any architecture has a system call of this name.
 func KnownSyscall(name string) bool { return lookup(name) != nil }
+
+// Architectures are those that a process of a machine (a GOARCH) can make calls of.
+func Architectures(machine string) []specs.Arch {
+	m := machines[machine]
+	all := []specs.Arch{m.native.name}
+	for _, a := range m.foreign {
+		all = append(all, a.name)
+	}
+	return all
+}
