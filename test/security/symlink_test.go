@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -88,89 +87,102 @@ func TestPathsExchangedBetweenTwoCallsDoNotLeadOutside(t *testing.T) {
 	if testing.Short() {
 		t.Skip("hundreds of containers")
 	}
-	for _, c := range []struct {
-		place string
-		file  bool
-		dev   bool // without a file system of the container's own there
+	for name, c := range map[string]struct {
+		places []string
+		dev    bool // without a file system of the container's own there
+		brief  bool // the other way too
 	}{
-		{place: "dev", dev: true}, {place: "dev/null", file: true, dev: true}, {place: "dev/pts", dev: true}, {place: "dev/console", file: true, dev: true},
-		{place: "proc"}, {place: "sys"}, {place: "etc"}, {place: "run"}, {place: "work"}, {place: "volumes"}, {place: "volumes/x"},
-		{place: "secret"}, {place: "fixed"}, {place: "shared/a"}, {place: "shared/a/x"},
+		"directories":       {places: []string{"etc", "run", "work", "volumes", "secret", "fixed", "shared/a"}, brief: true},
+		"directories below": {places: []string{"volumes/x", "run/dir", "work/deep", "shared/a/x"}},
+		"proc":              {places: []string{"proc"}},
+		"sys":               {places: []string{"sys"}},
+		"dev":               {places: []string{"dev"}, dev: true},
+		"devices":           {places: []string{"dev/null", "dev/pts", "dev/console"}, dev: true},
 	} {
-		t.Run(strings.ReplaceAll(c.place, "/", " "), func(t *testing.T) {
-			for _, brief := range []bool{false, true} {
-				b := &bench{TB: t, engine: b.engine, root: b.root, dir: b.make("case-" + b.id())}
-				r := race{b: b, place: c.place, file: c.file, brief: brief, trap: b.trap()}
-				r.prepare(c.dev)
-				r.all()
+		for _, brief := range []bool{false, true} {
+			if brief && !c.brief {
+				continue
 			}
-		})
+			t.Run(fmt.Sprintf("%s, brief: %v", name, brief), func(t *testing.T) {
+				b := &bench{TB: t, engine: b.engine, root: b.root, dir: b.make("case-" + b.id())}
+				r := race{b: b, brief: brief, trap: b.trap()}
+				r.prepare(c.places, c.dev)
+				r.all()
+			})
+		}
 	}
 }
 
-// race is one path that becomes a symlink to the trap at one of the engine's system calls.
+// race is paths that become symlinks to the trap at one of the engine's system calls.
 type race struct {
 	b     *bench
 	k     *bundle
-	place string
-	file  bool
 	brief bool // only for that call
 	trap  *trap
 
-	path, link string
-	at         int // the call
-	calls      int
-	hit        string
-	swapped    bool
+	pairs   [][2]string // a path, and the symlink that takes its place
+	at      int         // the call
+	calls   int
+	pivot   int // the call after which nothing of the host can be reached
+	hit     string
+	swapped bool
 }
 
-func (r *race) prepare(imageDev bool) {
+func (r *race) prepare(places []string, imageDev bool) {
 	r.b.Helper()
 	shared := r.b.make("shared")
 	r.k = r.b.touching(shared)
-	base := r.k.rootfs
-	if below, ok := strings.CutPrefix(r.place, "shared/"); ok {
-		base, r.place = shared, below
-	}
 	if imageDev {
 		r.k.without("/dev", "/dev/pts", "/dev/shm")
 		r.b.make(filepath.Base(r.k.dir) + "/rootfs/dev/pts")
+		r.k.spec.Process.Terminal = false
 	}
-	r.path, r.link = filepath.Join(base, r.place), filepath.Join(base, "link")
-	target := r.trap.dir
-	if r.file {
-		target = filepath.Join(target, "file")
-		r.b.file(r.path, "", 0o644)
-		if r.place == "dev/null" { // as an honest image has it
-			_ = os.Remove(r.path)
-			if err := unix.Mknod(r.path, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil {
-				r.b.Fatal(err)
-			}
+	for _, place := range places {
+		base := r.k.rootfs
+		if below, ok := strings.CutPrefix(place, "shared/"); ok {
+			base, place = shared, below
 		}
-	} else if err := os.MkdirAll(r.path, 0o755); err != nil {
-		r.b.Fatal(err)
-	}
-	if err := os.Symlink("../../../../../../../../../.."+target, r.link); err != nil {
-		r.b.Fatal(err)
+		r.pair(filepath.Join(base, place), place)
 	}
 }
 
-// all creates the container again and again, until the call at which it happens is the last.
+// pair makes an honest file or directory and the symlink beside it.
+func (r *race) pair(path, place string) {
+	r.b.Helper()
+	target, err := r.trap.dir, error(nil)
+	switch place {
+	case "dev/null": // as an honest image has it
+		target += "/file"
+		err = unix.Mknod(path, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3)))
+	case "dev/console":
+		target += "/file"
+		r.b.file(path, "", 0o644)
+	default:
+		err = os.MkdirAll(path, 0o755)
+	}
+	link := path + "-link"
+	if err == nil {
+		err = os.Symlink("../../../../../../../../../.."+target, link)
+	}
+	if err != nil {
+		r.b.Fatal(err)
+	}
+	r.pairs = append(r.pairs, [2]string{path, link})
+}
+
+// all creates the container again and again, until the call at which it happens is the last that may matter.
 func (r *race) all() {
 	r.b.Helper()
-	var once sync.Once
-	for r.at = 0; r.at == 0 || r.at <= r.calls; r.at++ {
-		r.calls, r.hit = 0, ""
+	for r.at = 0; r.at == 0 || r.at <= min(r.calls, r.pivot); r.at++ {
+		r.calls, r.pivot, r.hit = 0, 1<<30, ""
 		r.b.stopped(r.stop, r.create)
 		if r.swapped {
 			r.exchange()
 		}
-		once.Do(func() {
-			if r.calls < 20 {
-				r.b.Errorf("only %d system calls were seen", r.calls)
-			}
-		})
-		if r.trap.check(fmt.Sprintf("%s becomes a symlink before call %s", r.place, r.hit)); r.b.Failed() {
+		if r.at == 0 && r.calls < 20 {
+			r.b.Errorf("only %d system calls were seen", r.calls)
+		}
+		if r.trap.check("paths become symlinks before call " + r.hit); r.b.Failed() {
 			return
 		}
 	}
@@ -178,6 +190,9 @@ func (r *race) all() {
 
 func (r *race) stop(s stop) {
 	r.calls = s.index
+	if s.nr == unix.SYS_PIVOT_ROOT && r.pivot > s.index {
+		r.pivot = s.index + 1
+	}
 	switch {
 	case s.index == r.at:
 		r.hit = s.String()
@@ -188,8 +203,10 @@ func (r *race) stop(s stop) {
 }
 
 func (r *race) exchange() {
-	if err := unix.Renameat2(unix.AT_FDCWD, r.path, unix.AT_FDCWD, r.link, unix.RENAME_EXCHANGE); err != nil {
-		r.b.Error(err)
+	for _, p := range r.pairs {
+		if err := unix.Renameat2(unix.AT_FDCWD, p[0], unix.AT_FDCWD, p[1], unix.RENAME_EXCHANGE); err != nil {
+			r.b.Error(err)
+		}
 	}
 	r.swapped = !r.swapped
 }
