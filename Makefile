@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags grpcnotrace -ldflags '$(LDFLAGS)'
 
 .DEFAULT_GOAL := build
-.PHONY: build conmon deps go-version demo test test-vm lint fuzz bench install clean help
+.PHONY: test-weakened build conmon deps go-version demo test test-vm lint fuzz bench install clean help
 
 build: bin/crisp bin/crisp-oci ## build bin/crisp and bin/crisp-oci, static, with crisp-conmon in them
 
@@ -54,6 +54,9 @@ install: build ## install into DESTDIR/PREFIX
 	install -D -m 0755 bin/crisp $(DESTDIR)$(PREFIX)/bin/crisp
 	install -D -m 0755 bin/crisp-oci $(DESTDIR)$(PREFIX)/bin/crisp-oci
 	install -D -m 0644 contrib/systemd/crisp.service $(DESTDIR)$(PREFIX)/lib/systemd/system/crisp.service
+
+test-weakened: conmon ## prove that the attacks of test/security can fail (root)
+	$(GO) run ./test/security/weaken
 
 clean: ## remove what was built
 	rm -rf bin test/.cache
