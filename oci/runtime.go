@@ -17,6 +17,7 @@ import (
 type Config struct {
 	Cgroups *cgroup.Manager // stays the caller's
 	Log     *slog.Logger    // nil: slog.Default()
+	Lazy    bool            // open nothing before it is wanted: of a program that makes one container
 }
 
 // Runtime creates containers. It is safe for concurrent use and holds no state of any container.
@@ -46,14 +47,20 @@ func New(c Config) (*Runtime, error) {
 	if r.hostNamespaces, err = hostNamespaces(); err != nil {
 		return nil, fmt.Errorf("probe the host: %w", err)
 	}
+	if c.Lazy {
+		return r, nil
+	}
+	if _, err := r.proc.open(); err != nil {
+		return nil, err
+	}
 	return r, nil
 }
 
 // Close closes the Runtime's files. Containers go on.
 func (r *Runtime) Close() error { return r.proc.close() }
 
-// procfs is a detached procfs of the host, made when the first plan wants it: to let go of it costs the kernel a millisecond or two
-// (synchronize_rcu), which a command line would pay for every container.
+// procfs is a detached procfs of the host. With Config.Lazy it is made when the first plan wants it: to let go of it costs the kernel a
+// millisecond or two (synchronize_rcu), which a command line would pay for every container.
 type procfs struct {
 	once sync.Once
 	file *os.File

@@ -41,6 +41,7 @@ func (m Mode) String() string {
 type Config struct {
 	Root string       // where the hierarchies are mounted; "" is /sys/fs/cgroup
 	Log  *slog.Logger // nil: slog.Default
+	Lazy bool         // open a hierarchy when it is first wanted; a program that lives long finds out at once what it cannot open
 }
 
 // A Manager is the host's cgroup file systems. It is safe for concurrent use.
@@ -86,6 +87,14 @@ func New(cfg Config) (*Manager, error) {
 		m.mode = Hybrid
 	default:
 		m.mode = V2
+	}
+	if cfg.Lazy {
+		return m, nil
+	}
+	for _, h := range m.hierarchies {
+		if _, err := h.fd(); err != nil {
+			return nil, errors.Join(err, m.Close())
+		}
 	}
 	return m, nil
 }

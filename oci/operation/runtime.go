@@ -35,7 +35,7 @@ type engine struct {
 }
 
 func (r *Runtime) openCgroups() (*cgroup.Manager, error) {
-	m, err := cgroup.New(cgroup.Config{Log: r.config.Log})
+	m, err := cgroup.New(cgroup.Config{Log: r.config.Log, Lazy: true})
 	if err != nil {
 		return nil, fmt.Errorf("cgroups: %w", err)
 	}
@@ -47,7 +47,7 @@ func (r *Runtime) openEngine() (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := oci.New(oci.Config{Cgroups: m, Log: r.config.Log})
+	o, err := oci.New(oci.Config{Cgroups: m, Log: r.config.Log, Lazy: true})
 	if err != nil {
 		m.Close()
 		return nil, err
