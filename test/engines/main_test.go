@@ -63,7 +63,10 @@ func newEngine(t *testing.T, program string) *engine {
 	if err != nil {
 		t.Skipf("%s is not installed", program)
 	}
-	e := &engine{t: t, command: []string{path}, runtime: runtimeUnderTest(t)}
+	e := &engine{t: t, command: []string{path}}
+	if e.runtime, err = build.OCIRuntime(); err != nil {
+		t.Fatal(err)
+	}
 	if e.dir, err = os.MkdirTemp("", "e"); err != nil {
 		t.Fatal(err)
 	}
@@ -95,23 +98,6 @@ func newEngine(t *testing.T, program string) *engine {
 		}
 	})
 	return e
-}
-
-// runtimeUnderTest is $OCI_RUNTIME or crisp-oci, which `make build` makes.
-func runtimeUnderTest(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("OCI_RUNTIME"); path != "" {
-		return path
-	}
-	root, err := build.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(root, "bin", "crisp-oci")
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("the runtime: %v (run `make build`, or set OCI_RUNTIME)", err)
-	}
-	return path
 }
 
 func (e *engine) path(name string) string { return filepath.Join(e.dir, name) }
