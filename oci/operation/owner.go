@@ -21,29 +21,26 @@ func owner(path string) string {
 	f, err := os.Open("/etc/passwd")
 	if err == nil {
 		defer f.Close()
-		if u, ok := passwdUser(f, st.Uid); ok {
-			return u.name
+		if name, ok := passwdName(f, st.Uid); ok {
+			return name
 		}
 	}
 	return "#" + strconv.Itoa(int(st.Uid))
 }
 
-// A passwdEntry is what is of use here of a line of passwd(5).
-type passwdEntry struct{ name, home string }
-
-// passwdLine bounds a line of /etc/passwd, which in a container is anybody's.
+// passwdLine bounds a line of /etc/passwd.
 const passwdLine = 64 << 10
 
-// passwdUser finds the first line "name:password:UID:GID:GECOS:directory:shell" of a user.
-func passwdUser(r io.Reader, uid uint32) (passwdEntry, bool) {
+// passwdName is the name in the first line "name:password:UID:GID:GECOS:directory:shell" of a user.
+func passwdName(r io.Reader, uid uint32) (string, bool) {
 	want := strconv.FormatUint(uint64(uid), 10)
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, passwdLine)
 	for lines.Scan() {
 		f := strings.Split(lines.Text(), ":")
 		if len(f) >= 6 && f[2] == want {
-			return passwdEntry{name: f[0], home: f[5]}, true
+			return f[0], true
 		}
 	}
-	return passwdEntry{}, false
+	return "", false
 }

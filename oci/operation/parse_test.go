@@ -94,5 +94,5 @@ func TestIDsAreNoPaths(t *testing.T) {
 
 func FuzzPasswd(f *testing.F) {
 	f.Add("root:x:0:0::/root:/bin/sh\n", uint32(0))
-	f.Fuzz(func(_ *testing.T, text string, uid uint32) { passwdUser(strings.NewReader(text), uid) })
+	f.Fuzz(func(_ *testing.T, text string, uid uint32) { passwdName(strings.NewReader(text), uid) })
 }
