@@ -3,17 +3,13 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
+
+	"crisp/oci/operation"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
-
-// maxResources bounds the JSON of --resources.
-const maxResources = 1 << 20
 
 func updateCommand() command {
 	return command{
@@ -79,7 +75,7 @@ func (l *limits) declare(o *options) {
 // resources are the limits that were given.
 func (l *limits) resources(given map[string]bool) (*specs.LinuxResources, error) {
 	if given["resources"] {
-		return readResources(l.file)
+		return operation.ReadResources(l.file)
 	}
 	r := &specs.LinuxResources{CPU: &specs.LinuxCPU{}, Memory: &specs.LinuxMemory{}, Pids: &specs.LinuxPids{}, BlockIO: &specs.LinuxBlockIO{}}
 	any := false
@@ -96,27 +92,4 @@ func (l *limits) resources(given map[string]bool) (*specs.LinuxResources, error)
 		return nil, errors.New("no limit is given")
 	}
 	return r, nil
-}
-
-func readResources(file string) (*specs.LinuxResources, error) {
-	f := os.Stdin
-	if file != "-" {
-		var err error
-		if f, err = os.Open(file); err != nil {
-			return nil, err
-		}
-		defer f.Close()
-	}
-	b, err := io.ReadAll(io.LimitReader(f, maxResources+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(b) > maxResources {
-		return nil, fmt.Errorf("%s: over %d bytes", file, maxResources)
-	}
-	var r specs.LinuxResources
-	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return &r, nil
 }

@@ -21,6 +21,9 @@ const ConfigName = "config.json"
 // maxConfig bounds what is read as JSON.
 const maxConfig = 16 << 20
 
+// maxResources bounds limits.
+const maxResources = 1 << 20
+
 // LoadSpec reads the config.json of a bundle.
 func LoadSpec(bundle string) (*specs.Spec, error) {
 	var spec *specs.Spec
@@ -60,17 +63,39 @@ func readJSON(path string, v any) error {
 		return err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	return decodeJSON(f, path, maxConfig, v)
+}
+
+// decodeJSON reads one JSON value of at most so many bytes.
+func decodeJSON(r io.Reader, name string, most int64, v any) error {
+	b, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err != nil {
 		return err
 	}
-	if len(b) > maxConfig {
-		return fmt.Errorf("%s: over %d bytes", path, maxConfig)
+	if int64(len(b)) > most {
+		return fmt.Errorf("%s: over %d bytes", name, most)
 	}
 	if err := json.Unmarshal(b, v); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
+}
+
+// ReadResources reads limits, linux.resources of a config.json, from a file; "-" is the standard input.
+func ReadResources(file string) (*specs.LinuxResources, error) {
+	f := os.Stdin
+	if file != "-" {
+		var err error
+		if f, err = os.Open(file); err != nil {
+			return nil, err
+		}
+		defer f.Close()
+	}
+	var r specs.LinuxResources
+	if err := decodeJSON(f, file, maxResources, &r); err != nil {
+		return nil, err
+	}
+	return &r, nil
 }
 
 // keep is the part of a spec that commands after create need: exec (namespaces, the seccomp profile, and of the process what a process.json
