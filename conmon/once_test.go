@@ -252,7 +252,7 @@ func hanging(t *testing.T) (ExecRequest, *Halt) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(h.Close)
+	t.Cleanup(func() { _ = h.Finish() })
 	p := plan.New()
 	r := p.File()
 	open := plan.Make(plan.OpOpenat2, "open the root")
@@ -270,12 +270,12 @@ func hanging(t *testing.T) (ExecRequest, *Halt) {
 // halted waits until the plan has stopped, and gives the pid of its process.
 func halted(t *testing.T, h *Halt) int {
 	t.Helper()
-	sent, pid, err := h.Receive(t.Context())
+	sent, err := h.Receive()
 	if err != nil {
 		t.Fatal(err)
 	}
 	sent.File.Close()
-	return pid
+	return sent.Pid
 }
 
 func TestOnceTellsWhatKilledTheProcess(t *testing.T) {
@@ -339,7 +339,7 @@ func TestOnceSurvivesItsExecutor(t *testing.T) {
 	if err := <-done; !errors.Is(err, ErrGone) {
 		t.Errorf("error %v", err)
 	}
-	h.Close()
+	_ = h.Finish()
 	wantExit(t, pid, 128)
 }
 

@@ -3,12 +3,14 @@
 package oci
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
 
+	"crisp/conmon"
 	"crisp/conmon/plan"
 	"crisp/oci/copyup"
 
@@ -19,68 +21,38 @@ import (
 // copyUpLimits bound what the option tmpcopyup copies into one tmpfs: its memory is ours until the container is made.
 var copyUpLimits = copyup.Limits{Entries: 1 << 20, Bytes: 1 << 30}
 
-// A copyUp fills a tmpfs with what it is to cover, when the mounts before it are made.
-//
-//	the process                              us
-//	  | SEND_FD what is covered ───────────▶ |
-//	  | SEND_FD the tmpfs, yet unattached ─▶ | copyup.Tree
-//	  | ◀────────────────────── end of file  | on an error: SIGKILL
+// A copyUp fills a tmpfs with what it is to cover, when the mounts before it are made. The process halts with two files: what is covered, and
+// the tmpfs, yet unattached.
 type copyUp struct {
-	ours, theirs *os.File
-	destination  string
-	ids          fileIDs
-	done         chan struct{} // closed when err is there
-	err          error
+	destination string
+	ids         fileIDs
 }
 
 // fileIDs are whom files are made as: a file system of a user namespace takes nothing from somebody whom that does not know.
 type fileIDs struct{ uid, gid int }
 
-func newCopyUp(ctx context.Context, destination string, ids fileIDs) (*copyUp, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, os.NewSyscallError("socketpair", err)
+// serve takes the two directories and copies.
+func (c copyUp) serve(ctx context.Context, h *conmon.Halt, first conmon.Halted) error {
+	if first.File == nil {
+		return conmon.ErrProtocol
 	}
-	c := &copyUp{
-		ours: os.NewFile(uintptr(fds[0]), "copy-up"), theirs: os.NewFile(uintptr(fds[1]), "copy-up"), destination: destination, ids: ids,
-		done: make(chan struct{}),
-	}
-	if err := unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
-		c.ours.Close()
-		c.theirs.Close()
-		return nil, os.NewSyscallError("setsockopt SO_PASSCRED", err)
-	}
-	go func() {
-		defer close(c.done)
-		c.err = c.serve(ctx, fds[0])
-	}()
-	return c, nil
-}
-
-// serve waits for the two directories, which need not come: the process may fail before.
-func (c *copyUp) serve(ctx context.Context, fd int) error {
-	source, pid, err := receiveFile(fd)
-	if err != nil || source == nil {
-		return err
-	}
-	defer source.Close()
-	target, _, err := receiveFile(fd)
-	if err == nil && target != nil {
-		defer target.Close()
-		err = c.copy(source, target)
+	defer first.File.Close()
+	second, err := h.Receive()
+	if err == nil && second.File == nil {
+		err = conmon.ErrProtocol
 	}
 	if err == nil {
-		err = ctx.Err()
+		defer second.File.Close()
+		err = c.copy(first.File, second.File)
 	}
-	if err != nil {
-		_ = unix.Kill(pid, unix.SIGKILL) // it waits for us
+	if err = cmp.Or(err, ctx.Err()); err != nil {
 		return fmt.Errorf("mount %s: tmpcopyup: %w", c.destination, err)
 	}
-	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_WR))
+	return nil
 }
 
 // copy runs in a thread of its own when that is to be somebody else, and the thread ends with it.
-func (c *copyUp) copy(source, target *os.File) error {
+func (c copyUp) copy(source, target *os.File) error {
 	if c.ids == (fileIDs{}) {
 		return copyup.Tree(source, target, copyUpLimits)
 	}
@@ -109,61 +81,6 @@ func (f fileIDs) become() error {
 		return os.NewSyscallError("setfsuid", err)
 	}
 	return os.NewSyscallError("capset", unix.Capset(&header, &data[0]))
-}
-
-// receiveFile takes one message of SEND_FD, and the sender's pid; no file when there is no sender any more.
-func receiveFile(fd int) (*os.File, int, error) {
-	var b [64]byte
-	oob := make([]byte, unix.CmsgSpace(unix.SizeofUcred)+unix.CmsgSpace(4))
-	for {
-		n, oobn, _, _, err := unix.Recvmsg(fd, b[:], oob, unix.MSG_CMSG_CLOEXEC)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case errors.Is(err, unix.ECONNRESET), err == nil && n == 0:
-			return nil, 0, nil
-		case err != nil:
-			return nil, 0, os.NewSyscallError("recvmsg", err)
-		}
-		return sentFile(oob[:oobn])
-	}
-}
-
-func sentFile(oob []byte) (*os.File, int, error) {
-	messages, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return nil, 0, fmt.Errorf("file of the process: %w", err)
-	}
-	var f *os.File
-	pid := 0
-	for i := range messages {
-		if c, err := unix.ParseUnixCredentials(&messages[i]); err == nil {
-			pid = int(c.Pid)
-		}
-		fds, err := unix.ParseUnixRights(&messages[i])
-		for _, fd := range fds {
-			if err == nil && f == nil {
-				f = os.NewFile(uintptr(fd), "directory")
-			} else {
-				unix.Close(fd)
-			}
-		}
-	}
-	if f == nil || pid <= 0 {
-		if f != nil {
-			f.Close()
-		}
-		return nil, 0, fmt.Errorf("file of the process: %w", unix.EBADMSG)
-	}
-	return f, pid, nil
-}
-
-// finish waits until all is copied, or will never be, and returns the error.
-func (c *copyUp) finish() error {
-	c.theirs.Close()
-	<-c.done
-	c.ours.Close()
-	return c.err
 }
 
 // requestCopyUps requests the sockets for the mounts that have the option.
@@ -205,8 +122,8 @@ func (a *assembly) fill(m *mount, fs, target plan.Reg) {
 	a.about("mount %s", m.destination)
 }
 
-// copyUps are those of one plan.
-type copyUps []*copyUp
+// copyUps are where the process of one plan halts for it.
+type copyUps []*conmon.Halt
 
 // startCopyUps makes ready what the plan asks for.
 func startCopyUps(ctx context.Context, compiled *Compiled, g *given) (copyUps, error) {
@@ -216,23 +133,25 @@ func startCopyUps(ctx context.Context, compiled *Compiled, g *given) (copyUps, e
 		if q.Kind != FileCopyUp {
 			continue
 		}
-		c, err := newCopyUp(ctx, q.Path, q.IDs)
+		h, err := conmon.NewHalt()
 		if err != nil {
 			return all, err
 		}
+		c := copyUp{q.Path, q.IDs}
+		h.Serve(func(first conmon.Halted) error { return c.serve(ctx, h, first) })
 		if g.copyUps == nil {
 			g.copyUps = map[int]*os.File{}
 		}
-		g.copyUps[q.Index] = c.theirs
-		all = append(all, c)
+		g.copyUps[q.Index] = h.Child
+		all = append(all, h)
 	}
 	return all, nil
 }
 
 func (all copyUps) finish() error {
 	var errs []error
-	for _, c := range all {
-		errs = append(errs, c.finish())
+	for _, h := range all {
+		errs = append(errs, h.Finish())
 	}
 	return errors.Join(errs...)
 }

@@ -135,16 +135,17 @@ func (r *Runtime) carryOut(
 	g := given{rootfs: q.Rootfs, exec: q.ExecFile, mounts: q.Mounts, join: join, start: q.Start, extra: q.Extra}
 	finish := func() error { return nil }
 	if compiled.halts() {
-		h, err := newHalt(ctx, func(ctx context.Context, pid int) error {
-			if err := devices.move(r, q.Spec.Linux.NetDevices, pid); err != nil {
-				return err
-			}
-			return c.halted(ctx, pid, q)
-		})
+		h, err := conmon.NewHalt()
 		if err != nil {
 			return conmon.Process{}, err
 		}
-		g.halt, finish = h.theirs, h.finish
+		h.Serve(func(p conmon.Halted) error {
+			if err := devices.move(r, q.Spec.Linux.NetDevices, p.Pid); err != nil {
+				return err
+			}
+			return c.halted(ctx, p.Pid, q)
+		})
+		g.halt, finish = h.Child, h.Finish
 	}
 	copied, err := startCopyUps(ctx, compiled, &g)
 	if err != nil {

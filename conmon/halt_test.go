@@ -3,7 +3,6 @@
 package conmon
 
 import (
-	"context"
 	"errors"
 	"io"
 	"os"
@@ -52,7 +51,6 @@ func TestAChildHandsAFileOverAndWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer h.Close()
 	f := s.File()
 	dir := s.open("/proc", unix.O_PATH)
 	s.do(plan.OpSendFd, func(st *plan.Step) { st.FD, st.FD2, st.Arg[0] = dir, f, 7 })
@@ -67,7 +65,7 @@ func TestAChildHandsAFileOverAndWaits(t *testing.T) {
 		e, err := s.m.Exec(s.m.ctx, ExecRequest{Plan: s.Plan, Files: []*os.File{h.Child}})
 		done <- result{e, err}
 	}()
-	sent, pid, err := h.Receive(s.m.ctx)
+	sent, err := h.Receive()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,45 +79,89 @@ func TestAChildHandsAFileOverAndWaits(t *testing.T) {
 		t.Fatalf("it did not wait: %+v", r)
 	default:
 	}
-	h.Close()
+	if err := h.Finish(); err != nil {
+		t.Fatal(err)
+	}
 	r := <-done
 	if r.err != nil {
 		t.Fatal(r.err)
 	}
 	defer r.e.Close()
-	if r.e.Pid != pid {
-		t.Errorf("pid %d, the process's is %d", pid, r.e.Pid)
+	if r.e.Pid != sent.Pid {
+		t.Errorf("pid %d, the process's is %d", sent.Pid, r.e.Pid)
 	}
 	s.m.waitExec(r.e)
 }
 
-func TestReceiveEndsWithTheChildAndTheContext(t *testing.T) {
+func TestServeRunsTheCallbackBeforeTheChildGoesOn(t *testing.T) {
+	s := newStepper(t)
 	h, err := NewHalt()
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, _, err := h.Receive(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
-	}
-	h.Close()
-	if h, err = NewHalt(); err != nil {
+	pids := make(chan int, 1)
+	h.Serve(func(c Halted) error {
+		if c.File != nil {
+			t.Error("a file came")
+		}
+		pids <- c.Pid
+		return nil
+	})
+	f := s.File()
+	s.do(plan.OpWrite, func(st *plan.Step) { st.FD, st.Blob = f, []byte("h") })
+	s.do(plan.OpWaitFd, func(st *plan.Step) { st.FD = f })
+	s.Add(execStep("/bin/true", "true"))
+	e, err := s.m.Exec(s.m.ctx, ExecRequest{Plan: s.Plan, Files: []*os.File{h.Child}})
+	if err := errors.Join(err, h.Finish()); err != nil {
 		t.Fatal(err)
 	}
-	h.Child.Close()
-	if _, _, err := h.Receive(context.Background()); !errors.Is(err, io.EOF) {
+	defer e.Close()
+	if pid := <-pids; pid != e.Pid {
+		t.Errorf("pid %d, the process's is %d", pid, e.Pid)
+	}
+	s.m.waitExec(e)
+}
+
+func TestAFailingCallbackKillsTheChild(t *testing.T) {
+	s := newStepper(t)
+	h, err := NewHalt()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Serve(func(Halted) error { return os.ErrInvalid })
+	f := s.File()
+	s.do(plan.OpWrite, func(st *plan.Step) { st.FD, st.Blob = f, []byte("h") })
+	s.do(plan.OpWaitFd, func(st *plan.Step) { st.FD = f })
+	s.Add(execStep("/bin/true", "true"))
+	_, err = s.m.Exec(s.m.ctx, ExecRequest{Plan: s.Plan, Files: []*os.File{h.Child}})
+	if haltErr := h.Finish(); err == nil || !errors.Is(haltErr, os.ErrInvalid) {
+		t.Errorf("exec %v, halt %v", err, haltErr)
+	}
+}
+
+func TestAHaltEndsWithTheChild(t *testing.T) {
+	h, err := NewHalt()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Serve(func(Halted) error { return os.ErrInvalid })
+	if err := h.Finish(); err != nil {
 		t.Errorf("without a child: %v", err)
 	}
-	h.Close()
 	if h, err = NewHalt(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.Child.WriteString("nonsense"); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := h.Receive(context.Background()); !errors.Is(err, ErrProtocol) {
+	if _, err := h.Receive(); !errors.Is(err, ErrProtocol) {
 		t.Errorf("nonsense: %v", err)
 	}
-	h.Close()
+	h.Child.Close()
+	if _, err := h.Receive(); !errors.Is(err, io.EOF) {
+		t.Errorf("closed: %v", err)
+	}
+	if err := h.Finish(); err != nil {
+		t.Error(err)
+	}
 }
