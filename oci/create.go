@@ -13,6 +13,7 @@ import (
 	"crisp/conmon"
 	"crisp/oci/cgroup"
 	"crisp/oci/hook"
+	"crisp/oci/seccomp"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -25,6 +26,8 @@ type CreateRequest struct {
 	ID      string
 	Monitor Executor
 	Spec    *specs.Spec
+	// Program is what linux.seccomp was compiled to already (oci/seccomp/cache); Spec need not have the profile then.
+	Program *seccomp.Program
 	// Bundle is the directory that a relative root.path starts at.
 	Bundle string
 	// Rootfs is a detached mount (fsmount, open_tree) that becomes the root; nil: spec.Root.Path is opened.
@@ -58,7 +61,7 @@ type CreateRequest struct {
 // Create makes the cgroup, opens the files that the plan asks for and has the monitor carry the plan out: then the container
 // stands before its exec. On error everything that was made is undone.
 func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, error) {
-	c, err := r.container(q.ID, q.Spec, q.Monitor)
+	c, err := r.container(q.ID, q.Spec, q.Program, q.Monitor)
 	if err != nil {
 		return nil, err
 	}
@@ -183,13 +186,15 @@ func (r *Runtime) dropCgroup(c *Container) {
 }
 
 // container makes the handle of a container that is not made yet. Of the spec it keeps what execs need: a node has hundreds.
-func (r *Runtime) container(id string, spec *specs.Spec, monitor Executor) (*Container, error) {
+func (r *Runtime) container(id string, spec *specs.Spec, program *seccomp.Program, monitor Executor) (*Container, error) {
 	if spec == nil {
 		return nil, invalid("config.json", "missing")
 	}
-	program, err := compileSeccomp(spec, r.seccomp.Compile)
-	if err != nil {
-		return nil, err
+	if program == nil {
+		var err error
+		if program, err = compileSeccomp(spec, r.seccomp.Compile); err != nil {
+			return nil, err
+		}
 	}
 	c := &Container{ID: id, runtime: r, monitor: monitor, cgroupPath: CgroupPath(id, spec), program: program}
 	if l := spec.Linux; l != nil {
@@ -226,14 +231,15 @@ func isSystemdPath(p string) bool {
 type LoadRequest struct {
 	ID      string
 	Spec    *specs.Spec
-	Bundle  string // as CreateRequest.Bundle: hooks are told
-	Pid     int    // of its first process; 0: it has exited
+	Program *seccomp.Program // as CreateRequest.Program
+	Bundle  string           // as CreateRequest.Bundle: hooks are told
+	Pid     int              // of its first process; 0: it has exited
 	Monitor Executor
 }
 
 // Load returns the handle of a container that an earlier Create made.
 func (r *Runtime) Load(ctx context.Context, q LoadRequest) (*Container, error) {
-	c, err := r.container(q.ID, q.Spec, q.Monitor)
+	c, err := r.container(q.ID, q.Spec, q.Program, q.Monitor)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", q.ID, err)
 	}

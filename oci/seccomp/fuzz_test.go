@@ -37,11 +37,11 @@ func FuzzCompile(f *testing.F) {
 				return // compared with nothing: the reference has no listener
 			}
 		}
-		reference := newReference(&p, m)
+		reference, filter := newReference(&p, m), prog.filter(m)
 		for _, arch := range []uint32{m.native.audit, m.foreign[0].audit} {
 			for _, args := range [][maxArgs]uint64{{arg, arg, arg, arg, arg, arg}, {0, arg}, {arg, 0, 1}} {
 				c := call{nr: nr, arch: arch, args: args}
-				got, err := run(prog.Filter, c.bytes(m.order()), m.order())
+				got, err := run(filter, c.bytes(m.order()), m.order())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -65,16 +65,17 @@ func FuzzRules(f *testing.F) {
 			if errors.Is(err, ErrTooLarge) {
 				continue
 			}
-			if err == nil {
-				err = validate(prog.Filter)
-			}
 			if err != nil {
+				t.Fatal(err)
+			}
+			filter := prog.filter(m)
+			if err := validate(filter); err != nil {
 				t.Fatal(err)
 			}
 			reference := newReference(p, m)
 			for _, args := range [][maxArgs]uint64{{arg, arg, arg, arg, arg, arg}, {0, arg}, {arg, 0, 1}} {
 				c := call{nr: nr % 600, arch: m.native.audit, args: args}
-				got, err := run(prog.Filter, c.bytes(m.order()), m.order())
+				got, err := run(filter, c.bytes(m.order()), m.order())
 				if want := reference.evaluate(c); err != nil || got != want {
 					t.Errorf("%+v: %#x, not %#x (%v)", c, got, want, err)
 				}

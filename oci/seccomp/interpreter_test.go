@@ -26,6 +26,16 @@ func (c call) bytes(order binary.ByteOrder) []byte {
 	return b
 }
 
+// filter reads the program's instructions.
+func (p Program) filter(m machine) []unix.SockFilter {
+	filter := make([]unix.SockFilter, len(p.Bytes)/8)
+	for i := range filter {
+		b := p.Bytes[8*i:]
+		filter[i] = unix.SockFilter{Code: m.order().Uint16(b), Jt: b[2], Jf: b[3], K: m.order().Uint32(b[4:])}
+	}
+	return filter
+}
+
 // validate checks all instructions as the kernel does when it loads a program (bpf_check_classic, seccomp_check_filter).
 func validate(program []unix.SockFilter) error {
 	for pc, i := range program {

@@ -36,7 +36,7 @@ func install(p Program) error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err
 	}
-	filter := p.Bytes()
+	filter := p.Bytes
 	prog := unix.SockFprog{Len: uint16(len(filter) / 8), Filter: (*unix.SockFilter)(unsafe.Pointer(&filter[0]))}
 	const setModeFilter = 1
 	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, setModeFilter, uintptr(p.Flags|unix.SECCOMP_FILTER_FLAG_TSYNC), uintptr(unsafe.Pointer(&prog)))

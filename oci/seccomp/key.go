@@ -26,11 +26,8 @@ func appendKey(b []byte, p *specs.LinuxSeccomp) []byte {
 	for _, f := range p.Flags {
 		b = appendString(b, f)
 	}
-	listens := byte(0)
-	if p.ListenerPath != "" {
-		listens = 1
-	}
-	b = append(b, listens)
+	b = appendString(b, p.ListenerPath)
+	b = appendString(b, p.ListenerMetadata)
 	for i := range p.Syscalls {
 		b = appendSyscall(b, &p.Syscalls[i])
 	}

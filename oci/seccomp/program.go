@@ -13,15 +13,19 @@ import (
 
 // A Program is a compiled profile. It is shared by everyone who compiled the same profile: do not write to it.
 type Program struct {
-	Filter []unix.SockFilter
-	Flags  uint64 // SECCOMP_FILTER_FLAG_*, as seccomp(2) takes them
-	Notify bool   // some call asks a user-space agent: Flags has NEW_LISTENER, and seccomp(2) returns the listener's fd
-
-	bytes []byte
+	// Bytes is the filter as the kernel reads it: an array of struct sock_filter in the machine's byte order.
+	Bytes []byte
+	Flags uint64 // SECCOMP_FILTER_FLAG_*, as seccomp(2) takes them
+	// Listener: some call asks a user-space agent. Flags has NEW_LISTENER then, and seccomp(2) returns the descriptor that the agent
+	// is to get.
+	Listener *Listener
 }
 
-// Bytes returns the filter as the kernel reads it: an array of struct sock_filter in the machine's byte order.
-func (p Program) Bytes() []byte { return p.bytes }
+// A Listener is where the agent is to be found that answers notifications.
+type Listener struct {
+	Path     string // of a Unix socket, absolute
+	Metadata string // for the agent; anything
+}
 
 // Compile compiles the profile for this machine, without a cache.
 func Compile(profile *specs.LinuxSeccomp) (Program, error) {
@@ -48,7 +52,11 @@ func compile(profile *specs.LinuxSeccomp, m machine) (Program, error) {
 	if err != nil {
 		return Program{}, err
 	}
-	return Program{Filter: filter, Flags: flags, Notify: p.notify, bytes: encode(filter)}, nil
+	program := Program{Bytes: encode(filter, m), Flags: flags}
+	if p.notify {
+		program.Listener = &Listener{Path: profile.ListenerPath, Metadata: profile.ListenerMetadata}
+	}
+	return program, nil
 }
 
 // maxInstructions is BPF_MAXINSNS of include/uapi/linux/bpf_common.h.
@@ -80,12 +88,17 @@ func (p *policy) assemble() ([]unix.SockFilter, error) {
 	return asm.program(), nil
 }
 
-func encode(filter []unix.SockFilter) []byte {
+// encode writes in the byte order of the machine that the program is for.
+func encode(filter []unix.SockFilter, m machine) []byte {
+	var order binary.AppendByteOrder = binary.LittleEndian
+	if m.native.big {
+		order = binary.BigEndian
+	}
 	b := make([]byte, 0, 8*len(filter))
 	for _, i := range filter {
-		b = binary.NativeEndian.AppendUint16(b, i.Code)
+		b = order.AppendUint16(b, i.Code)
 		b = append(b, i.Jt, i.Jf)
-		b = binary.NativeEndian.AppendUint32(b, i.K)
+		b = order.AppendUint32(b, i.K)
 	}
 	return b
 }

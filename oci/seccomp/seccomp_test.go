@@ -58,7 +58,8 @@ func (m machine) order() binary.ByteOrder {
 // check compares program and reference for all interesting numbers and arguments.
 func check(t testing.TB, p *specs.LinuxSeccomp, m machine, prog Program) {
 	t.Helper()
-	if err := validate(prog.Filter); err != nil {
+	filter := prog.filter(m)
+	if err := validate(filter); err != nil {
 		t.Fatal(err)
 	}
 	allArgs := interestingArgs(p)
@@ -72,7 +73,7 @@ func check(t testing.TB, p *specs.LinuxSeccomp, m machine, prog Program) {
 			}
 			for _, a := range args {
 				c := call{nr: nr, arch: arch, args: a}
-				got, err := run(prog.Filter, c.bytes(m.order()), m.order())
+				got, err := run(filter, c.bytes(m.order()), m.order())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -184,11 +185,8 @@ func TestProgramsAreSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(prog.Filter); n > 500 {
+	if n := len(prog.Bytes) / 8; n > 500 {
 		t.Errorf("the default profile has %d instructions", n)
-	}
-	if len(prog.Bytes()) != 8*len(prog.Filter) {
-		t.Errorf("%d bytes for %d instructions", len(prog.Bytes()), len(prog.Filter))
 	}
 }
 
@@ -199,7 +197,7 @@ func TestCallDecidedWithinTwentyInstructions(t *testing.T) {
 		t.Fatal(err)
 	}
 	read := call{arch: m.native.audit}.bytes(binary.LittleEndian)
-	if steps := countSteps(prog.Filter, read); steps > 20 {
+	if steps := countSteps(prog.filter(m), read); steps > 20 {
 		t.Errorf("read(2) takes %d instructions", steps)
 	}
 }
@@ -333,7 +331,7 @@ func TestRules(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, e := range test.expect {
-				got, err := run(prog.Filter, e.call.bytes(binary.LittleEndian), binary.LittleEndian)
+				got, err := run(prog.filter(m), e.call.bytes(binary.LittleEndian), binary.LittleEndian)
 				if err != nil || got != e.want {
 					t.Errorf("%+v: %#x, %v; want %#x", e.call, got, err, e.want)
 				}
@@ -393,8 +391,8 @@ func TestFlags(t *testing.T) {
 			p.Syscalls = []specs.LinuxSyscall{{Names: []string{"mkdir"}, Action: specs.ActNotify}}
 		}
 		prog, err := Compile(p)
-		if err != nil || prog.Flags != test.want || prog.Notify != test.notify {
-			t.Errorf("%v: flags %#x, notify %v, %v; want %#x", test.flags, prog.Flags, prog.Notify, err, test.want)
+		if err != nil || prog.Flags != test.want || (prog.Listener != nil) != test.notify {
+			t.Errorf("%v: flags %#x, listener %v, %v; want %#x", test.flags, prog.Flags, prog.Listener, err, test.want)
 		}
 	}
 }
@@ -472,8 +470,8 @@ func TestLongJumpsReachTheirTargets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(prog.Filter) < 1000 {
-		t.Fatalf("%d instructions only", len(prog.Filter))
+	if n := len(prog.Bytes) / 8; n < 1000 {
+		t.Fatalf("%d instructions only", n)
 	}
 	check(t, p, m, prog)
 }
@@ -498,13 +496,13 @@ func TestCompilerKeepsPrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	again, err := c.Compile(mobyDefault(t, nil))
-	if err != nil || &again.Filter[0] != &first.Filter[0] {
+	if err != nil || &again.Bytes[0] != &first.Bytes[0] {
 		t.Errorf("an equal profile was compiled again (%v)", err)
 	}
 	changed := mobyDefault(t, nil)
 	changed.Syscalls[0].ErrnoRet = errno(7)
 	other, err := c.Compile(changed)
-	if err != nil || &other.Filter[0] == &first.Filter[0] {
+	if err != nil || &other.Bytes[0] == &first.Bytes[0] {
 		t.Errorf("a changed profile got the old program (%v)", err)
 	}
 	for i := range uint(3 * maxPrograms) {
@@ -519,7 +517,7 @@ func TestCompilerKeepsPrograms(t *testing.T) {
 
 func TestKeysTellProfilesApart(t *testing.T) {
 	profiles := []*specs.LinuxSeccomp{
-		{}, {DefaultErrnoRet: errno(0)}, {Flags: []specs.LinuxSeccompFlag{}}, {ListenerPath: "/x"}, {Flags: []specs.LinuxSeccompFlag{"a"}},
+		{}, {DefaultErrnoRet: errno(0)}, {Flags: []specs.LinuxSeccompFlag{}}, {ListenerPath: "/x"}, {ListenerMetadata: "/x"}, {Flags: []specs.LinuxSeccompFlag{"a"}},
 		{Architectures: []specs.Arch{"a"}}, {Architectures: []specs.Arch{"a", "b"}}, {Architectures: []specs.Arch{"ab"}},
 		{Syscalls: []specs.LinuxSyscall{{}}}, {Syscalls: []specs.LinuxSyscall{{Names: []string{"a"}}}},
 		{Syscalls: []specs.LinuxSyscall{{Names: []string{"a"}}, {}}}, {Syscalls: []specs.LinuxSyscall{{Names: []string{"a", ""}}}},
