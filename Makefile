@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags grpcnotrace -ldflags '$(LDFLAGS)'
 
 .DEFAULT_GOAL := build
-.PHONY: test-weakened build conmon deps go-version demo test test-vm lint fuzz bench install clean help
+.PHONY: test-weakened bench-oci build conmon deps go-version demo test test-vm lint fuzz bench install clean help
 
 build: bin/crisp bin/crisp-oci ## build bin/crisp and bin/crisp-oci, static, with crisp-conmon in them
 
@@ -49,6 +49,9 @@ fuzz: conmon ## run each Go fuzz test for FUZZTIME (60s), the C ones for FUZZ_N 
 
 bench: build ## measure a scratch crisp, print tables (root)
 	$(GO) run ./test/bench
+
+bench-oci: build ## measure crisp-oci beside crun and runc, print tables (root)
+	$(GO) run ./test/bench/oci
 
 install: build ## install into DESTDIR/PREFIX
 	install -D -m 0755 bin/crisp $(DESTDIR)$(PREFIX)/bin/crisp

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"crisp/test/isolate"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -71,7 +73,7 @@ func isolatePlace(programs string) error {
 		}
 	}
 	if filepath.Base(os.Getenv("RUNTIME")) == "crun" {
-		if err := unix.Unmount("/sys/fs/cgroup/unified", 0); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+		if err := isolate.HideUnified(); err != nil {
 			return fmt.Errorf("hide the unified hierarchy from crun: %w", err)
 		}
 	}
