@@ -15,6 +15,7 @@
 // # How a program runs
 //
 //	the test ── clone(NEWPID, NEWNS) ──▶ this binary again, init of its pid namespace: private mounts, tmpfs at /run and /tmp,
+//	                                     a /dev/null of its own (isolate.PrivateNull says why),
 //	                                     for crun no /sys/fs/cgroup/unified (it refuses hybrid hosts)
 //	                                     └─ the program ── $RUNTIME create, start, …
 //

@@ -72,6 +72,9 @@ func isolatePlace(programs string) error {
 			return fmt.Errorf("mount %s: %w", dir, err)
 		}
 	}
+	if err := isolate.PrivateNull(); err != nil {
+		return err
+	}
 	if filepath.Base(os.Getenv("RUNTIME")) == "crun" {
 		if err := isolate.HideUnified(); err != nil {
 			return fmt.Errorf("hide the unified hierarchy from crun: %w", err)
