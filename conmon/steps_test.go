@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"crisp/conmon/plan"
 
@@ -242,7 +243,9 @@ func TestPrivilegesAreDropped(t *testing.T) {
 	s.do(plan.OpSetresgid, func(st *plan.Step) { st.Arg = [4]uint64{1001, 1001, 1001} })
 	s.do(plan.OpSetresuid, func(st *plan.Step) { st.Arg = [4]uint64{1000, 1000, 1000} })
 	s.do(plan.OpCapset, func(st *plan.Step) { st.Arg = [4]uint64{net | chown, net | chown, net} })
-	s.do(plan.OpCapAmbient, func(st *plan.Step) { st.Arg[0] = net })
+	s.do(plan.OpPrctl, func(st *plan.Step) {
+		st.Arg = [4]uint64{unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, unix.CAP_NET_BIND_SERVICE}
+	})
 	s.do(plan.OpPrctl, func(st *plan.Step) { st.Arg = [4]uint64{unix.PR_SET_NO_NEW_PRIVS, 1} })
 	s.wantOutput("id -u; id -g; id -G; umask; ulimit -Sc; ulimit -Hc; cat /proc/sys/kernel/hostname /proc/sys/kernel/domainname; "+
 		"grep -E 'Cap|NoNew' /proc/self/status | cut -f2",
@@ -329,17 +332,66 @@ func TestVerifyDevice(t *testing.T) {
 	s.wantErrno(unix.ENODEV)
 }
 
-func TestModesByDescriptor(t *testing.T) {
+func TestOwnersByDescriptor(t *testing.T) {
 	s := newStepper(t)
 	dir := t.TempDir()
-	if out, err := shell(dir, "touch a b"); err != nil {
+	if out, err := shell(dir, "touch a"); err != nil {
 		t.Fatal(out, err)
 	}
-	d, a := s.open(dir, unix.O_PATH), s.open(filepath.Join(dir, "a"), unix.O_PATH)
-	s.do(plan.OpFchmodat, func(st *plan.Step) { st.FD, st.Arg[0] = a, 0o4751 })
-	s.do(plan.OpFchmodat, func(st *plan.Step) { st.FD, st.Str[0], st.Arg[0] = d, "b", 0o640 })
+	a := s.open(filepath.Join(dir, "a"), unix.O_PATH)
 	s.do(plan.OpFchownat, func(st *plan.Step) { st.FD, st.Arg = a, [4]uint64{1<<32 - 1, 9} })
-	s.wantOutput(fmt.Sprintf("stat -c '%%a %%u %%g' %s/a %s/b", dir, dir), "751 0 9\n640 0 0")
+	s.wantOutput(fmt.Sprintf("stat -c '%%u %%g' %s/a", dir), "0 9")
+}
+
+func TestLoopbackComesUpByIoctl(t *testing.T) {
+	s := newStepper(t)
+	s.CloneFlags |= unix.CLONE_NEWNET
+	r := s.Reg()
+	s.do(plan.OpSocket, func(st *plan.Step) { st.Arg, st.Out = [4]uint64{unix.AF_UNIX, unix.SOCK_DGRAM | unix.SOCK_CLOEXEC}, r })
+	request, err := unix.NewIfreq("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.SetUint16(unix.IFF_UP)
+	blob := unsafe.Slice((*byte)(unsafe.Pointer(request)), unsafe.Sizeof(*request))
+	s.do(plan.OpIoctl, func(st *plan.Step) { st.FD, st.Arg[0], st.Blob = r, unix.SIOCSIFFLAGS, blob })
+	s.wantOutput("grep -o 127.0.0.1 /proc/net/fib_trie | uniq; cut -d' ' -f1 /proc/net/if_inet6", "127.0.0.1\n00000000000000000000000000000001")
+}
+
+func TestRemountKeepsWhatIsNotAskedFor(t *testing.T) {
+	dir := t.TempDir()
+	for name, c := range map[string]struct {
+		before     string
+		set, clear uint64
+		want       string
+	}{
+		"nothing":       {"nosuid,noexec,noatime", 0, 0, "rw,nosuid,noexec,noatime"},
+		"read-only":     {"nosuid,nodev,nodiratime,relatime", unix.MOUNT_ATTR_RDONLY, 0, "ro,nosuid,nodev,nodiratime,relatime"},
+		"strict times":  {"strictatime", unix.MOUNT_ATTR_NOEXEC, 0, "rw,noexec"},
+		"other times":   {"noatime", 0, unix.MOUNT_ATTR__ATIME, "rw,relatime"},
+		"stricter":      {"noatime", unix.MOUNT_ATTR_STRICTATIME, unix.MOUNT_ATTR__ATIME, "rw"},
+		"cleared":       {"ro,nosuid,nodev", 0, unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NODEV, "rw,nosuid,relatime"},
+		"no symlinks":   {"nosuid", unix.MOUNT_ATTR_NOSYMFOLLOW, 0, "rw,nosuid,relatime,nosymfollow"},
+		"symlinks back": {"nosymfollow", unix.MOUNT_ATTR_NOEXEC, 0, "rw,noexec,relatime,nosymfollow"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStepper(t)
+			flags := map[string]uint64{
+				"nosuid": unix.MS_NOSUID, "noexec": unix.MS_NOEXEC, "noatime": unix.MS_NOATIME, "nodev": unix.MS_NODEV, "nodiratime": unix.MS_NODIRATIME,
+				"relatime": unix.MS_RELATIME, "strictatime": unix.MS_STRICTATIME, "ro": unix.MS_RDONLY, "nosymfollow": unix.MS_NOSYMFOLLOW,
+			}
+			s.do(plan.OpMount, func(st *plan.Step) { st.Str = [3]string{"t", dir, "tmpfs"} })
+			s.do(plan.OpMount, func(st *plan.Step) {
+				st.Str[1], st.Arg[0] = dir, unix.MS_REMOUNT|unix.MS_BIND
+				for _, word := range strings.Split(c.before, ",") {
+					st.Arg[0] |= flags[word]
+				}
+			})
+			mount := s.open(dir, unix.O_PATH)
+			s.do(plan.OpRemount, func(st *plan.Step) { st.FD, st.Arg[1], st.Arg[2] = mount, c.set, c.clear })
+			s.wantOutput(fmt.Sprintf("grep ' %s ' /proc/self/mountinfo | cut -d' ' -f6", dir), c.want)
+		})
+	}
 }
 
 func TestStdioIsGivenToTheUser(t *testing.T) {

@@ -76,6 +76,7 @@ func (c *Compiled) String() string {
 //	               becomes; before the user namespace's root, who may not write there
 //	namespaces     before whatever they rule: hostname, sysctl, and the mounts of proc, sysfs, mqueue and cgroup2, which show the
 //	               namespaces of who makes them
+//	loopback       after namespaces; before the sysctls, which may take its addresses away again
 //	findPlace      as the daemon's user: root of a user namespace may not have the right to go there
 //	becomeRoot     after the namespaces of the host were joined by their files; before any file is made, which belongs to the root of
 //	               the user namespace
@@ -121,6 +122,7 @@ func Compile(spec *specs.Spec, o CompileOptions) (*Compiled, error) {
 	a.hide()
 	a.enterCgroups()
 	a.enterNamespaces()
+	a.raiseLoopback()
 	a.findPlace()
 	a.becomeRoot()
 	a.setHostname()

@@ -80,7 +80,12 @@ func (a *assembly) credentials(program *seccomp.Program) {
 	a.step(plan.OpPrctl, unix.PR_SET_KEEPCAPS, 0)
 	a.about("set capabilities")
 	a.step(plan.OpCapset, a.caps.effective, a.caps.permitted, a.caps.inheritable)
-	a.step(plan.OpCapAmbient, a.caps.ambient)
+	a.step(plan.OpPrctl, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL)
+	for c := range uint64(64) {
+		if a.caps.ambient>>c&1 != 0 {
+			a.step(plan.OpPrctl, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, c)
+		}
+	}
 	a.about("set the umask")
 	a.step(plan.OpUmask, a.umask())
 	a.enterCwdAgain(entered)

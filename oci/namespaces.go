@@ -3,6 +3,7 @@
 package oci
 
 import (
+	"encoding/binary"
 	"slices"
 	"sort"
 	"strings"
@@ -128,6 +129,23 @@ func timeOffsets(offsets map[string]specs.LinuxTimeOffset) string {
 	}
 	sort.Strings(lines)
 	return strings.Join(lines, "")
+}
+
+// raiseLoopback brings lo up in a network namespace that is made for the container, as runc and crun do: the kernel gives it 127.0.0.1 and
+// ::1 then. What somebody else made is theirs to set up.
+func (a *assembly) raiseLoopback() {
+	n := namespace(a.spec, specs.NetworkNamespace)
+	if n == nil || n.Path != "" {
+		return
+	}
+	a.about("bring lo up")
+	r := a.reg()
+	a.step(plan.OpSocket, unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC).Out = r // any will do: netdevice(7)
+	s := a.step(plan.OpIoctl, unix.SIOCSIFFLAGS)
+	s.FD, s.Blob = r, make([]byte, 40) // struct ifreq: a name of 16 bytes, then short ifr_flags
+	copy(s.Blob, "lo")
+	binary.NativeEndian.PutUint16(s.Blob[unix.IFNAMSIZ:], unix.IFF_UP)
+	a.close(r)
 }
 
 // becomeRoot makes the process root of its user namespace, in which it has all capabilities but still the daemon's IDs.

@@ -5,6 +5,7 @@ package oci
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -173,4 +174,46 @@ func TestDevicesOfUserNamespacesAreTheHosts(t *testing.T) {
 	if !errors.Is(err, syscall.ENODEV) {
 		t.Errorf("a device that is another: %v", err)
 	}
+}
+
+// As with runc and crun, a container may use 127.0.0.1 and ::1 of a network of its own.
+func TestLoopbackIsUpInANewNetwork(t *testing.T) {
+	b := newBench(t)
+	for name, change := range map[string]func(*specs.Spec){
+		"root":             func(*specs.Spec) {},
+		"a user namespace": func(s *specs.Spec) { b.inUserNamespace(s) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := b.spec("facts", "/sys/class/net/lo/flags", "/proc/net/fib_trie", "/proc/net/if_inet6")
+			change(s)
+			f := b.create(s).facts()
+			equal(t, "flags", f.Paths["/sys/class/net/lo/flags"].Content, "0x9\n") // IFF_UP | IFF_LOOPBACK
+			if got := f.Paths["/proc/net/fib_trie"].Content; !strings.Contains(got, "127.0.0.1") {
+				t.Errorf("no 127.0.0.1:\n%s", got)
+			}
+			if got := f.Paths["/proc/net/if_inet6"].Content; !strings.HasPrefix(got, "00000000000000000000000000000001 ") {
+				t.Errorf("no ::1: %s", got)
+			}
+		})
+	}
+}
+
+// The network of somebody else is left as it is.
+func TestLoopbackOfAJoinedNetworkIsLeftAlone(t *testing.T) {
+	b := newBench(t)
+	holder := exec.Command("unshare", "-n", "sleep", "infinity")
+	if err := holder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = holder.Process.Kill(); _ = holder.Wait() })
+	path := "/proc/" + itoa(holder.Process.Pid) + "/ns/net"
+	host, _ := os.Readlink("/proc/self/ns/net")
+	b.poll("a network of its own", func() bool { own, _ := os.Readlink(path); return own != host && own != "" })
+	s := b.spec("facts", "/sys/class/net/lo/flags")
+	for i := range s.Linux.Namespaces {
+		if n := &s.Linux.Namespaces[i]; n.Type == specs.NetworkNamespace {
+			n.Path = path
+		}
+	}
+	equal(t, "flags", b.create(s).facts().Paths["/sys/class/net/lo/flags"].Content, "0x8\n")
 }

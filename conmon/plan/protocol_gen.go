@@ -48,8 +48,6 @@ const (
 	OpSymlinkat Op = 14
 	// OpFchownat does fchownat(f, s or "", a uid, b gid, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH).
 	OpFchownat Op = 15
-	// OpFchmodat does fchmodat(f, s, a mode); with s NULL: fchmod by /proc/self/fd of the O_PATH fd f.
-	OpFchmodat Op = 16
 	// OpFchdir does fchdir(f).
 	OpFchdir Op = 17
 	// OpChdir does chdir(s).
@@ -82,8 +80,6 @@ const (
 	OpCapBound Op = 31
 	// OpCapset does capset({effective a, permitted b, inheritable c}), v3, 64-bit masks.
 	OpCapset Op = 32
-	// OpCapAmbient does clear the ambient set, then raise each capability of mask a.
-	OpCapAmbient Op = 33
 	// OpKeyring does keyctl(JOIN_SESSION_KEYRING, s).
 	OpKeyring Op = 34
 	// OpPersonality does personality(a).
@@ -124,6 +120,12 @@ const (
 	OpMkpath Op = 52
 	// OpSetMempolicy does set_mempolicy(a mode | flags, s: uint64_t[len] nodes, 64 * len + 1).
 	OpSetMempolicy Op = 53
+	// OpSocket does -> socket(a, b, c).
+	OpSocket Op = 54
+	// OpIoctl does ioctl(f, a, s: len bytes that the kernel only reads).
+	OpIoctl Op = 55
+	// OpRemount does before Linux 5.12: what MOUNT_SETATTR does with b and c, on the one mount f, which must be attached and seen: MS_REMOUNT | MS_BIND on /proc/self/fd, of which the plan has made sure.
+	OpRemount Op = 56
 	// OpVerifyText does fail with ESTALE unless the file s below f, opened as WRITE does (a), begins with t (len bytes) and ends there, or goes on with a space, a newline or a NUL.
 	OpVerifyText Op = 60
 )
@@ -145,7 +147,6 @@ var ops = map[Op]struct{ name, shape string }{
 	OpMknodat:          {"MKNODAT", "Fs"},
 	OpSymlinkat:        {"SYMLINKAT", "Fst"},
 	OpFchownat:         {"FCHOWNAT", "FS"},
-	OpFchmodat:         {"FCHMODAT", "FS"},
 	OpFchdir:           {"FCHDIR", "f"},
 	OpChdir:            {"CHDIR", "s"},
 	OpChroot:           {"CHROOT", "s"},
@@ -162,7 +163,6 @@ var ops = map[Op]struct{ name, shape string }{
 	OpSeccomp:          {"SECCOMP", "s8O"},
 	OpCapBound:         {"CAP_BOUND", ""},
 	OpCapset:           {"CAPSET", ""},
-	OpCapAmbient:       {"CAP_AMBIENT", ""},
 	OpKeyring:          {"KEYRING", "S"},
 	OpPersonality:      {"PERSONALITY", ""},
 	OpSchedSetattr:     {"SCHED_SETATTR", "s1"},
@@ -183,6 +183,9 @@ var ops = map[Op]struct{ name, shape string }{
 	OpWaitFd:           {"WAIT_FD", "f"},
 	OpMkpath:           {"MKPATH", "fsO"},
 	OpSetMempolicy:     {"SET_MEMPOLICY", "S8"},
+	OpSocket:           {"SOCKET", "o"},
+	OpIoctl:            {"IOCTL", "fs1"},
+	OpRemount:          {"REMOUNT", "f"},
 	OpVerifyText:       {"VERIFY_TEXT", "fst1"},
 }
 

@@ -40,7 +40,6 @@ var vocabulary = map[Op]words{
 	OpMknodat:          {f: "at", args: [4]arg{{"", fileMode, true}, {"device", device, false}}},
 	OpSymlinkat:        {f: "at", t: "to"},
 	OpFchownat:         {f: "at", args: [4]arg{{"uid", id, true}, {"gid", id, true}}},
-	OpFchmodat:         {f: "at", args: [4]arg{{"mode", octal, true}}},
 	OpPivotRoot:        {t: "old root"},
 	OpSethostname:      {blob: quoted},
 	OpSetdomainname:    {blob: quoted},
@@ -55,7 +54,6 @@ var vocabulary = map[Op]words{
 	OpSeccomp:          {args: [4]arg{{"flags", seccompFlags.text, false}}, blob: instructions},
 	OpCapBound:         {args: [4]arg{{"keep", capabilities, true}}},
 	OpCapset:           {args: [4]arg{{"effective", capabilities, true}, {"permitted", capabilities, true}, {"inheritable", capabilities, true}}},
-	OpCapAmbient:       {args: [4]arg{{"", capabilities, true}}},
 	OpPersonality:      {args: [4]arg{{"", number, true}}},
 	OpSetMempolicy:     {args: [4]arg{{"", number, true}}, s: "nodes"},
 	OpIoprioSet:        {args: [4]arg{{"", ioprio, true}}},
@@ -68,6 +66,9 @@ var vocabulary = map[Op]words{
 	OpCwd:              {args: [4]arg{{"make", number, false}}},
 	OpFchownStdio:      {args: [4]arg{{"uid", id, true}}},
 	OpMkpath:           {f: "in", args: [4]arg{{"mode", octal, true}, {"uid", id, true}, {"gid", id, true}}},
+	OpSocket:           {args: [4]arg{{"family", number, true}, {"type", number, true}, {"protocol", number, false}}},
+	OpIoctl:            {args: [4]arg{{"", ioctlRequest, true}}},
+	OpRemount:          {args: [4]arg{{"", nil, false}, {"set", MountAttributes, false}, {"clear", MountAttributes, false}}},
 	OpExec:             {args: [4]arg{{"", nil, false}, {"files", decimal, false}, {"from", decimal, false}}},
 }
 
@@ -191,10 +192,17 @@ func named(v uint64, names ...string) string {
 	return number(v)
 }
 
+func ioctlRequest(v uint64) string {
+	if v == unix.SIOCSIFFLAGS {
+		return "SIOCSIFFLAGS"
+	}
+	return number(v)
+}
+
 func prctlOption(v uint64) string {
 	names := map[uint64]string{
 		unix.PR_SET_PDEATHSIG: "PDEATHSIG", unix.PR_SET_DUMPABLE: "DUMPABLE", unix.PR_SET_KEEPCAPS: "KEEPCAPS", unix.PR_SET_NAME: "NAME",
-		unix.PR_SET_SECUREBITS: "SECUREBITS", unix.PR_SET_CHILD_SUBREAPER: "CHILD_SUBREAPER", unix.PR_SET_NO_NEW_PRIVS: "NO_NEW_PRIVS",
+		unix.PR_CAP_AMBIENT: "CAP_AMBIENT", unix.PR_SET_SECUREBITS: "SECUREBITS", unix.PR_SET_CHILD_SUBREAPER: "CHILD_SUBREAPER", unix.PR_SET_NO_NEW_PRIVS: "NO_NEW_PRIVS",
 	}
 	if n, ok := names[v]; ok {
 		return n

@@ -48,7 +48,7 @@ static bool sync_read(struct slot *s)
 		return false;
 	if (n != sizeof m) { /* the end: close-on-exec, or death */
 		watch_close(&s->sync);
-		if (s->final && !s->fail.err && (s->state != CR_STATE_CREATED || s->starting)) { /* else reap tells the rest */
+		if (s->final && !s->fail.err && s->starting) { /* else reap tells the rest */
 			s->state = CR_STATE_RUNNING;
 			s->started = (uint64_t)now(CLOCK_REALTIME);
 			answer_made(s);

@@ -31,9 +31,6 @@
 #ifndef SYS_mount_setattr
 #define SYS_mount_setattr 442
 #endif
-#ifndef SYS_fchmodat2
-#define SYS_fchmodat2 452
-#endif
 
 struct k_clone_args { /* clone3(2) */
 	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
@@ -53,7 +50,6 @@ enum {
 	K_RESOLVE_NO_XDEV = 1, K_RESOLVE_NO_MAGICLINKS = 2, K_RESOLVE_NO_SYMLINKS = 4, K_RESOLVE_BENEATH = 8, K_RESOLVE_IN_ROOT = 16,
 	K_MOVE_MOUNT_F_EMPTY_PATH = 4, K_MOVE_MOUNT_T_EMPTY_PATH = 0x40,
 	K_SECCOMP_SET_MODE_FILTER = 1, K_KEYCTL_JOIN_SESSION_KEYRING = 1, K_IOPRIO_WHO_PROCESS = 1, K_CAP_VERSION_3 = 0x20080522,
-	K_PR_CAP_AMBIENT = 47, K_PR_CAP_AMBIENT_RAISE = 2, K_PR_CAP_AMBIENT_CLEAR_ALL = 4,
 	K_F_GET_SEALS = 1034, K_F_SEAL_SHRINK = 2, K_F_SEAL_WRITE = 8,
 };
 #define K_CLONE_CLEAR_SIGHAND 0x100000000ull

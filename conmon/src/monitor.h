@@ -25,6 +25,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -133,7 +134,7 @@ struct slot {
 	int32_t state, code, sig;
 	bool exec, tty, stdin_once;
 	bool final;               /* its child said that EXEC comes next: from here the end of the sync socket means success */
-	bool starting;            /* START was sent */
+	bool starting;            /* START was sent, or there is no barrier */
 	struct watch sync;        /* the child's messages, until its exec */
 	struct ticket owed;
 	struct failure fail;      /* err 0: none */

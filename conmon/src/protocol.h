@@ -72,7 +72,7 @@ struct cr_step {
 };
 
 /* Every step. X(name, number, shape, what it does). f = fd[0], g = fd[1], s/t/u = str[0..2], a..d = arg[0..3], -> = out.
- * Numbers are never reused. The shape says which fields the step has, and is what both ends validate by: f g (registers),
+ * Numbers are never reused (16 and 33 were). The shape says which fields the step has, and is what both ends validate by: f g (registers),
  * s t u (strings), o (out); a capital letter is an optional field, a field that is not named must be empty. A digit after a string
  * makes it a blob of len elements of that size, a `v` a vector: t has a entries, u has len. */
 #define CR_STEPS(X) \
@@ -92,7 +92,6 @@ struct cr_step {
 	X(MKNODAT, 13, "Fs", "mknodat(f, s, a mode, b dev)") \
 	X(SYMLINKAT, 14, "Fst", "symlinkat(t target, f, s path)") \
 	X(FCHOWNAT, 15, "FS", "fchownat(f, s or \"\", a uid, b gid, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)") \
-	X(FCHMODAT, 16, "FS", "fchmodat(f, s, a mode); with s NULL: fchmod by /proc/self/fd of the O_PATH fd f") \
 	X(FCHDIR, 17, "f", "fchdir(f)") \
 	X(CHDIR, 18, "s", "chdir(s)") \
 	X(CHROOT, 19, "s", "chroot(s)") \
@@ -109,7 +108,6 @@ struct cr_step {
 	X(SECCOMP, 30, "s8O", "seccomp(SECCOMP_SET_MODE_FILTER, a flags, {len, s: struct sock_filter[len]}); -> listener fd with FLAG_NEW_LISTENER") \
 	X(CAP_BOUND, 31, "", "drop from the bounding set every capability whose bit is not in a (up to the kernel's last)") \
 	X(CAPSET, 32, "", "capset({effective a, permitted b, inheritable c}), v3, 64-bit masks") \
-	X(CAP_AMBIENT, 33, "", "clear the ambient set, then raise each capability of mask a") \
 	X(KEYRING, 34, "S", "keyctl(JOIN_SESSION_KEYRING, s)") \
 	X(PERSONALITY, 35, "", "personality(a)") \
 	X(SCHED_SETATTR, 36, "s1", "sched_setattr(0, s: struct sched_attr of len bytes, 0)") \
@@ -131,10 +129,14 @@ struct cr_step {
 	X(CWD, 48, "s", "chdir(s), made with mkdir -p when missing and a = 1; then fail with ENOENT unless getcwd() starts with '/'") \
 	X(EXEC, 49, "FStvuv", "close all fds over 2 + b at exec (the b registers from c on become 3, 4, ...), then execve: s NULL: execveat(f, \"\", AT_EMPTY_PATH); " \
 	            "s with '/': that file; else searched in PATH of the environment. t: argv, u: environ, NUL-separated, a and len entries") \
-	X(FCHOWN_STDIO, 50, "", "fchown of fds 0, 1, 2 to a (uid), gid left; errors EINVAL, EPERM, EROFS ignored; not /dev/null") \
+	X(FCHOWN_STDIO, 50, "", "fchown of fds 0, 1, 2 to a (uid), gid left; errors EINVAL, EPERM, EROFS ignored; only files, pipes and terminals") \
 	X(WAIT_FD, 51, "f", "read f until EOF (order with the daemon)") \
 	X(MKPATH, 52, "fsO", "mkdir -p of s below the root directory f (RESOLVE_IN_ROOT), mode a, owner b:c for what is made; -> O_PATH fd of it") \
 	X(SET_MEMPOLICY, 53, "S8", "set_mempolicy(a mode | flags, s: uint64_t[len] nodes, 64 * len + 1)") \
+	X(SOCKET, 54, "o", "-> socket(a, b, c)") \
+	X(IOCTL, 55, "fs1", "ioctl(f, a, s: len bytes that the kernel only reads)") \
+	X(REMOUNT, 56, "f", "before Linux 5.12: what MOUNT_SETATTR does with b and c, on the one mount f, which must be attached and seen: MS_REMOUNT | MS_BIND " \
+	              "on /proc/self/fd, of which the plan has made sure") \
 	X(VERIFY_TEXT, 60, "fst1", "fail with ESTALE unless the file s below f, opened as WRITE does (a), begins with t (len bytes) and ends there, or goes on " \
 	                   "with a space, a newline or a NUL")
 

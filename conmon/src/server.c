@@ -149,6 +149,7 @@ static void make(struct request *r) /* CREATE and EXEC */
 		plan_unmap(&plan);
 		return fail(r, CR_AT_MEMORY, ENOMEM);
 	}
+	s->starting = !(plan.head->flags & CR_PLAN_BARRIER);
 	if (exec) {
 		for (int i = 0; i < 3; i++)
 			if (flags & (const uint32_t[]){ CR_F_STDIN, CR_F_STDOUT, CR_F_STDERR }[i])

@@ -40,8 +40,9 @@ static _Noreturn void intermediate(const struct child *c)
 	const struct cr_plan *h = c->plan->head;
 	struct cr_sync m = { .kind = CR_SYNC_PID, .op = CR_AT_JOIN };
 	int pidfd;
-	/* PID first: afterwards we may lack the right to a PID namespace that the user namespace does not own. */
-	if ((h->join_pid >= 0 && setns(c->files[h->join_pid], K_CLONE_NEWPID) < 0) || setns(c->files[h->join_user], K_CLONE_NEWUSER) < 0) {
+	/* PID first: afterwards we may lack the right to a PID namespace that the user namespace does not own; who is not root has it only then. */
+	bool late = h->join_pid >= 0 && setns(c->files[h->join_pid], K_CLONE_NEWPID) < 0;
+	if (setns(c->files[h->join_user], K_CLONE_NEWUSER) < 0 || (late && setns(c->files[h->join_pid], K_CLONE_NEWPID) < 0)) {
 		m.err = errno;
 	} else {
 		m.op = CR_AT_CLONE;
@@ -135,8 +136,12 @@ int spawn(struct slot *s, struct child *c, struct failure *f)
 	c->adj = h->flags & CR_PLAN_OOM_ADJ ? h->oom_adj : srv.oom_adj_parent;
 	c->set_adj = c->adj != srv.oom_adj && !foreign; /* the child writes its own: saves a wait */
 	c->wait = foreign;
-	if ((h->clone_flags & K_CLONE_NEWUSER) && geteuid())
-		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* else its uid_map is root's; there is nobody in the new namespace to trace it */
+	if (geteuid()) { /* else files of our own in /proc are root's */
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+		if (srv.once && c->adj != srv.oom_adj)
+			write_oom_adj(0, c->adj);
+		prctl(PR_SET_DUMPABLE, (h->clone_flags & K_CLONE_NEWUSER) != 0, 0, 0, 0); /* its uid_map too; in there is nobody to trace it */
+	}
 	c->sync = pair[1];
 	s->pid = h->join_user >= 0 ? clone_by_intermediate(c, pair[0], &s->pidfd, f) : clone_directly(c, &s->pidfd, f);
 	close(pair[1]);

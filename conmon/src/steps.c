@@ -40,7 +40,8 @@ static const struct { uint16_t nr; uint8_t arg[6]; } plain[CR_OP_MAX] = {
 	[CR_OP_KEYRING] = { SYS_keyctl, { ONE, S } }, [CR_OP_PERSONALITY] = { SYS_personality, { A } },
 	[CR_OP_SCHED_SETATTR] = { SYS_sched_setattr, { ZERO, S, ZERO } }, [CR_OP_IOPRIO_SET] = { SYS_ioprio_set, { ONE, ZERO, A } },
 	[CR_OP_SCHED_SETAFFINITY] = { SYS_sched_setaffinity, { ZERO, L, S } }, [CR_OP_SET_MEMPOLICY] = { SYS_set_mempolicy, { A, S, BITS } },
-	[CR_OP_SETRLIMIT] = { SYS_prlimit64, { ZERO, A, AT_B, ZERO } },
+	[CR_OP_SETRLIMIT] = { SYS_prlimit64, { ZERO, A, AT_B, ZERO } }, [CR_OP_SOCKET] = { SYS_socket, { A, B, C } },
+	[CR_OP_IOCTL] = { SYS_ioctl, { F, A, S } },
 };
 
 static int fd_of(const struct run *r, int16_t reg) { return reg < 0 ? AT_FDCWD : r->reg[reg]; }
@@ -93,6 +94,25 @@ static int openat2(int dir, const char *path, uint64_t flags, uint64_t mode, uin
 		fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
 	while (fd < 0 && errno == EAGAIN && tries++ < 64);
 	return fd;
+}
+
+/* step_remount: what is not asked for stays. Access times have one of three modes, and statfs(2) has no bit for strictatime. */
+static int step_remount(const struct cr_step *s, int mount_fd)
+{
+	enum { MODE = 0x70, NOATIME = 0x10, STRICTATIME = 0x20 }; /* MOUNT_ATTR_* */
+	static const uint32_t bits[][3] = { /* of MOUNT_ATTR_*, of statfs(2), of mount(2): ro, nosuid, nodev, noexec, nodiratime, nosymfollow */
+		{ 1, 1, 1 }, { 2, 2, 2 }, { 4, 4, 4 }, { 8, 8, 8 }, { 0x80, 2048, 2048 }, { 0x200000, 8192, 256 },
+	};
+	const uint64_t set = s->arg[1], clear = s->arg[2];
+	unsigned long flags = MS_REMOUNT | MS_BIND;
+	struct statfs fs;
+	if (fstatfs(mount_fd, &fs) < 0)
+		return -1;
+	for (size_t i = 0; i < countof(bits); i++)
+		flags |= (set & bits[i][0]) || ((uint64_t)fs.f_flags & bits[i][1] & -(uint64_t)!(clear & bits[i][0])) ? bits[i][2] : 0;
+	uint64_t mode = clear & MODE ? set & MODE : fs.f_flags & 1024 ? NOATIME : fs.f_flags & 4096 ? 0 : STRICTATIME;
+	flags |= mode == NOATIME ? MS_NOATIME : mode == STRICTATIME ? MS_STRICTATIME : MS_RELATIME;
+	return mount(NULL, link_to(mount_fd), NULL, flags, NULL);
 }
 
 struct make { mode_t mode; bool file; uint32_t uid, gid; }; /* what is made where it is missing; uid -1: left as it is */
@@ -181,17 +201,6 @@ static int step_write(const struct run *r, const struct cr_step *s) /* WRITE and
 	return errno = err, err ? -1 : 0;
 }
 
-static int step_fchmodat(const struct run *r, const struct cr_step *s)
-{
-	const char *path = plan_str(r->plan, s->str[0]);
-	int fd = fd_of(r, s->fd[0]);
-	mode_t mode = (mode_t)s->arg[0];
-	if (path)
-		return fchmodat(fd, path, mode, 0);
-	int rc = (int)syscall(SYS_fchmodat2, fd, "", mode, AT_EMPTY_PATH);
-	return rc < 0 && (errno == ENOSYS || errno == EINVAL) ? chmod(link_to(fd), mode) : rc; /* before Linux 6.6 */
-}
-
 static int step_cwd(const struct run *r, const struct cr_step *s)
 {
 	const char *path = plan_str(r->plan, s->str[0]);
@@ -247,7 +256,7 @@ static int step_fchown_stdio(const struct cr_step *s)
 {
 	for (int i = 0; i < 3; i++) {
 		struct stat st;
-		if (fstat(i, &st) < 0 || (st.st_uid != (uid_t)s->arg[0] && !is_device(&st, makedev(1, 3)) &&
+		if (fstat(i, &st) < 0 || (st.st_uid != (uid_t)s->arg[0] && (S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode) || isatty(i)) &&
 		    fchown(i, (uid_t)s->arg[0], (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM && errno != EROFS))
 			return -1;
 	}
@@ -292,16 +301,6 @@ static int step_capset(const struct cr_step *s)
 	for (int i = 0; i < 2; i++)
 		d[i] = (struct k_cap_data){ (uint32_t)(s->arg[0] >> 32 * i), (uint32_t)(s->arg[1] >> 32 * i), (uint32_t)(s->arg[2] >> 32 * i) };
 	return (int)syscall(SYS_capset, &h, d);
-}
-
-static int step_cap_ambient(const struct cr_step *s)
-{
-	if (prctl(K_PR_CAP_AMBIENT, K_PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-		return -1;
-	for (unsigned long c = 0; c < 64; c++)
-		if ((s->arg[0] >> c & 1) && prctl(K_PR_CAP_AMBIENT, K_PR_CAP_AMBIENT_RAISE, c, 0, 0) < 0)
-			return -1;
-	return 0;
 }
 
 /* final tells the monitor that only the exec is left. It comes before a seccomp filter, which may forbid anything. All that we open is
@@ -408,8 +407,8 @@ static int step_barrier(struct run *r, const struct cr_step *s)
 		fd_close(&r->sync);
 		if ((r->sync = accept4(r->reg[s->fd[0]], NULL, NULL, SOCK_CLOEXEC)) < 0 && errno != EINTR && errno != ECONNABORTED)
 			_exit(128);
-		if (r->sync >= 0 && read(r->sync, &go, 1) == 1) /* a FINAL before the barrier went to the monitor; a filter may hold, so by write */
-			return fd_close(&r->reg[s->fd[0]]), r->final ? (int)write(r->sync, &(struct cr_sync){ .kind = CR_SYNC_FINAL }, sizeof(struct cr_sync)) : 0;
+		if (r->sync >= 0 && read(r->sync, &go, 1) == 1) /* a FINAL before the barrier went to the monitor */
+			return fd_close(&r->reg[s->fd[0]]), r->final ? send_sync(r->sync, (struct cr_sync){ .kind = CR_SYNC_FINAL }, -1) : 0;
 	}
 	return 0;
 }
@@ -427,12 +426,11 @@ static int step(struct run *r, const struct cr_step *s)
 		return (int)syscall(SYS_mount_setattr, f, "", s->arg[0] | AT_EMPTY_PATH, &a, sizeof a);
 	}
 	case CR_OP_OPENAT2: return openat2(f, plan_str(r->plan, s->str[0]), s->arg[0], s->arg[1], s->arg[2]);
-	case CR_OP_FCHMODAT: return step_fchmodat(r, s);
 	case CR_OP_UMASK: return r->masked = true, umask((mode_t)s->arg[0]), 0;
 	case CR_OP_SECCOMP: return step_seccomp(r, s);
 	case CR_OP_CAP_BOUND: return step_cap_bound(s);
 	case CR_OP_CAPSET: return step_capset(s);
-	case CR_OP_CAP_AMBIENT: return step_cap_ambient(s);
+	case CR_OP_REMOUNT: return step_remount(s, f);
 	case CR_OP_CLOSE: return r->reg[s->fd[0]] = -1, close(f);
 	case CR_OP_MKPOINT: case CR_OP_MKPATH: return step_make(r, s);
 	case CR_OP_WRITE: case CR_OP_VERIFY_TEXT: return step_write(r, s);
