@@ -389,20 +389,33 @@ func TestOnceWithoutRoot(t *testing.T) {
 		return
 	}
 	reaper(t)
-	p := script("id -u; id -g; cat /proc/self/setgroups", false)
+	adj := 654
+	p := script("id -u; id -g; cat /proc/self/setgroups /proc/self/oom_score_adj; read x", false)
 	p.CloneFlags = unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNS
 	p.UIDMap, p.GIDMap = fmt.Sprintf("0 %d 1\n", os.Getuid()), fmt.Sprintf("0 %d 1\n", os.Getgid())
+	p.OOMAdj = &adj
+	inR, inW := pipe(t)
 	r, w := pipe(t)
-	q, err := Once(t.Context(), ExecRequest{Plan: p, Stdout: w})
+	first, err := Once(t.Context(), ExecRequest{Plan: p, Stdin: inR, Stdout: w})
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) {
 		t.Skip("no user namespaces for users here: ", err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer q.Close()
-	wantExit(t, q.Pid, 0)
-	mustRead(t, r, "0\n0\ndeny\n")
+	defer first.Close()
+	mustRead(t, r, "0\n0\ndeny\n654\n")
+
+	// The right to join the PID namespace comes with the user namespace.
+	adj++
+	q := script("test $$ -lt 20 && echo joined; id -u; cat /proc/self/oom_score_adj", false)
+	q.JoinUser = q.File()
+	q.JoinPID, q.OOMAdj = q.JoinUser, &adj
+	second := mustOnce(t, ExecRequest{Plan: q, Files: []*os.File{first.Pidfd}, Stdout: w})
+	wantExit(t, second.Pid, 0)
+	mustRead(t, r, "joined\n0\n655\n")
+	inW.Close()
+	wantExit(t, first.Pid, 1)
 }
 
 func TestOnceGivesTheTerminal(t *testing.T) {
