@@ -112,7 +112,7 @@ const (
 	OpCwd Op = 48
 	// OpExec does close all fds over 2 + b at exec (the b registers from c on become 3, 4, ...), then execve: s NULL: execveat(f, "", AT_EMPTY_PATH); s with '/': that file; else searched in PATH of the environment. t: argv, u: environ, NUL-separated, a and len entries.
 	OpExec Op = 49
-	// OpFchownStdio does fchown of fds 0, 1, 2 to a (uid), gid left; errors EINVAL, EPERM, EROFS ignored; not /dev/null.
+	// OpFchownStdio does fchown of fds 0, 1, 2 to a (uid), gid left; errors EINVAL, EPERM, EROFS ignored; only files, pipes and terminals.
 	OpFchownStdio Op = 50
 	// OpWaitFd does read f until EOF (order with the daemon).
 	OpWaitFd Op = 51

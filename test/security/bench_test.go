@@ -34,6 +34,7 @@ type bench struct {
 	under  []string // what the engine runs under, as the launcher of a stopper
 	files  []*os.File
 	env    []string
+	stdio  *os.File // the engine's stdin, stdout and stderr, instead of nothing and files
 }
 
 func newBench(t testing.TB) *bench {
@@ -112,6 +113,9 @@ func (b *bench) commandIn(stdin string, args ...string) result {
 	cmd.Env = append(os.Environ(), b.env...)
 	if stdin != "" {
 		cmd.Stdin = strings.NewReader(stdin)
+	}
+	if b.stdio != nil {
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = b.stdio, b.stdio, b.stdio
 	}
 	err := cmd.Run()
 	var exit *exec.ExitError

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"crisp/test/isolate"
 	"crisp/test/lane"
 
 	"golang.org/x/sys/unix"
@@ -56,6 +57,9 @@ func TestMain(m *testing.M) {
 func prepare() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
 		return fmt.Errorf("make mounts shared: %w", err)
+	}
+	if err := isolate.PrivateNull(); err != nil {
+		return err
 	}
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become subreaper: %w", err)
