@@ -108,7 +108,7 @@ func (c *container) exec(ctx context.Context, q *ExecRequest, kept *specs.Spec, 
 	p := o.made
 	if err = errors.Join(sinks.send(p), pidFile(q.PidFile, p.Pid)); err != nil {
 		_ = unix.PidfdSendSignal(int(p.Pidfd.Fd()), unix.SIGKILL, nil, 0)
-		_, _ = reap(p, false)
+		await(p.Pid)
 		p.Close()
 		return conmon.Process{}, err
 	}

@@ -3,10 +3,10 @@
 package operation
 
 import (
-	"os"
-	"os/signal"
+	"errors"
 
 	"crisp/conmon"
+	"crisp/oci/signalpipe"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,13 +14,10 @@ import (
 // A foreground stands between our caller and a process that we wait for: signals go to the process, and the caller's terminal is the
 // process's. The zero value, for a process that is not waited for, does nothing.
 type foreground struct {
-	signals  chan os.Signal
+	signals  *signalpipe.Pipe
 	terminal *terminal // nil: stdio is the process's own
 	proxy    *proxy
 }
-
-// signalQueue is how many signals may wait while the process is made.
-const signalQueue = 64
 
 // newForeground takes signals from here on, so that none is lost before there is a process.
 func newForeground(tty, detach bool) (*foreground, error) {
@@ -35,58 +32,96 @@ func newForeground(tty, detach bool) (*foreground, error) {
 		}
 		f.terminal = t
 	}
-	f.signals = make(chan os.Signal, signalQueue)
-	signal.Notify(f.signals)
+	var err error
+	if f.signals, err = signalpipe.Catch(); err != nil {
+		f.Close()
+		return nil, err
+	}
 	return f, nil
 }
 
-// attach connects the terminals, and forwards signals.
+// attach connects the terminals.
 func (f *foreground) attach(p conmon.Process) error {
-	if f.terminal != nil {
-		x, err := newProxy(p.Console, f.terminal)
-		if err != nil {
-			return err
-		}
-		f.proxy = x
+	if f.terminal == nil {
+		return nil
 	}
-	go f.forward(int(p.Pidfd.Fd()))
-	return nil
+	x, err := newProxy(p.Console, f.terminal)
+	f.proxy = x
+	return err
 }
 
-// forward passes signals on by the pidfd, which never means another process.
-func (f *foreground) forward(pidfd int) {
-	for s := range f.signals {
-		switch s {
-		case unix.SIGCHLD, unix.SIGURG: // ours: the runtime of Go preempts by SIGURG
-		case unix.SIGWINCH:
-			f.resize()
-		default:
-			_ = unix.PidfdSendSignal(pidfd, s.(unix.Signal), nil, 0) // it may have exited
-		}
-	}
-}
-
-func (f *foreground) resize() {
-	if f.proxy != nil {
-		f.proxy.resize()
-	}
-}
-
-// wait waits for the process's end, and for the last of its output.
+// wait passes signals on until the process's end, and returns its exit code when the last of its output is here. With all, whatever else
+// becomes our child meanwhile is reaped too.
 func (f *foreground) wait(p conmon.Process, all bool) (int, error) {
-	code, err := reap(p, all)
+	pidfd := int(p.Pidfd.Fd())
+	which := p.Pid
+	if all {
+		which = -1
+	}
+	for {
+		code, ended, err := reap(p.Pid, which)
+		if ended || err != nil {
+			f.drain()
+			return code, err
+		}
+		s, err := f.signals.Read()
+		if err != nil {
+			return -1, err
+		}
+		f.forward(pidfd, s)
+	}
+}
+
+// forward passes a signal on by the pidfd, which never means another process.
+func (f *foreground) forward(pidfd int, s unix.Signal) {
+	switch s {
+	case unix.SIGCHLD: // ours
+	case unix.SIGWINCH:
+		if f.proxy != nil {
+			f.proxy.resize()
+		}
+	default:
+		_ = unix.PidfdSendSignal(pidfd, s, nil, 0) // it may have exited
+	}
+}
+
+// reap takes children that have ended: which, or any for -1. ended says whether the one with the pid has, and code what it ended with.
+func reap(pid, which int) (code int, ended bool, err error) {
+	for {
+		var status unix.WaitStatus
+		got, err := unix.Wait4(which, &status, unix.WNOHANG, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return -1, false, err
+		case got == 0:
+			return 0, false, nil
+		case got != pid:
+		case status.Signaled():
+			return 128 + int(status.Signal()), true, nil
+		default:
+			return status.ExitStatus(), true, nil
+		}
+	}
+}
+
+// await waits for the end of a child that was killed.
+func await(pid int) {
+	for {
+		if _, err := unix.Wait4(pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}
+
+func (f *foreground) drain() {
 	if f.proxy != nil {
 		f.proxy.drain()
 	}
-	return code, err
 }
 
 // Close gives the caller's terminal back.
 func (f *foreground) Close() {
-	if f.signals != nil {
-		signal.Stop(f.signals)
-		close(f.signals)
-	}
 	if f.proxy != nil {
 		f.proxy.Close()
 	}

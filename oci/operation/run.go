@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 
-	"crisp/conmon"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -78,26 +76,4 @@ func (c *container) deleteEnded(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, killTimeout)
 	defer cancel()
 	return c.delete(ctx)
-}
-
-// reap waits for a child and returns its exit code. With all, also for whatever else becomes ours meanwhile.
-func reap(p conmon.Process, all bool) (int, error) {
-	which := p.Pid
-	if all {
-		which = -1
-	}
-	for {
-		var status unix.WaitStatus
-		pid, err := unix.Wait4(which, &status, 0, nil)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return -1, err
-		case pid != p.Pid:
-		case status.Signaled():
-			return 128 + int(status.Signal()), nil
-		default:
-			return status.ExitStatus(), nil
-		}
-	}
 }
