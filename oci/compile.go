@@ -48,8 +48,10 @@ type Compiled struct {
 }
 
 // halts says whether the process waits for us on its way.
-func (c *Compiled) halts() bool {
-	return slices.ContainsFunc(c.Files, func(f FileRequest) bool { return f.Kind == FileHalt })
+func (c *Compiled) halts() bool { return c.has(FileHalt) }
+
+func (c *Compiled) has(kind FileKind) bool {
+	return slices.ContainsFunc(c.Files, func(f FileRequest) bool { return f.Kind == kind })
 }
 
 // String returns the readable form: files, then the plan.
@@ -105,7 +107,7 @@ func (c *Compiled) String() string {
 //	labels         by the own procfs, which is closed then: the workload is as near as can be
 //	credentials    last but for the exec; the order within is its own comment
 //	barrier        when nothing is left but the exec; the seccomp program of a process with no_new_privs comes behind it, so that it
-//	               need allow nothing of the above
+//	               need allow nothing of the above, unless it notifies an agent
 func Compile(spec *specs.Spec, o CompileOptions) (*Compiled, error) {
 	a := newAssembly(spec, spec.Process, o)
 	if err := a.check(); err != nil {
@@ -119,6 +121,7 @@ func Compile(spec *specs.Spec, o CompileOptions) (*Compiled, error) {
 		return nil, err
 	}
 	a.requestFiles()
+	a.requestAgent(program)
 	a.hide()
 	a.enterCgroups()
 	a.enterNamespaces()
@@ -145,6 +148,9 @@ func Compile(spec *specs.Spec, o CompileOptions) (*Compiled, error) {
 	a.credentials(program)
 	if !a.filteredEarly(program) {
 		a.findProgram()
+		if !a.filteredLate(program) {
+			a.loadSeccomp(program)
+		}
 	}
 	a.barrier()
 	a.execute(program)
@@ -244,7 +250,7 @@ func (a *assembly) barrier() {
 
 // execute replaces the process by the workload.
 func (a *assembly) execute(program *seccomp.Program) {
-	if a.process.NoNewPrivileges {
+	if a.filteredLate(program) {
 		a.loadSeccomp(program)
 	}
 	a.about("exec %s", cmp.Or(a.opts.ExecPath, a.process.Args[0]))

@@ -32,6 +32,7 @@ func CompileExec(spec *specs.Spec, process *specs.Process, o CompileOptions) (*C
 		a.proc = a.file(FileRequest{Kind: FileProcfs, Note: "open the procfs"})
 	}
 	a.requestExtra()
+	a.requestAgent(program)
 	a.hide()
 	a.setAffinity("initial", process.ExecCPUAffinity)
 	a.enterCgroups()
@@ -45,6 +46,9 @@ func CompileExec(spec *specs.Spec, process *specs.Process, o CompileOptions) (*C
 	a.setAffinity("final", process.ExecCPUAffinity)
 	a.label()
 	a.credentials(program)
+	if !a.filteredEarly(program) && !a.filteredLate(program) {
+		a.loadSeccomp(program)
+	}
 	a.execute(program)
 	return a.compiled(), nil
 }

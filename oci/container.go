@@ -30,9 +30,10 @@ type Container struct {
 	runtime    *Runtime
 	monitor    Executor
 	cgroupPath string
-	linux      specs.Linux      // what of the spec concerns further processes too
-	program    *seccomp.Program // nil: unconfined; shared by all with the same profile
-	hooks      *hooks           // nil: none
+	linux      specs.Linux                  // what of the spec concerns further processes too
+	program    *seccomp.Program             // nil: unconfined; shared by all with the same profile
+	hooks      *hooks                       // nil: none
+	process    *specs.ContainerProcessState // for the agent of the program, without pids and status; nil: it has none
 
 	poststopped atomic.Bool // the poststop hooks ran
 

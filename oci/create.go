@@ -65,7 +65,7 @@ func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, erro
 	if err != nil {
 		return nil, err
 	}
-	c.hooks = newHooks(q.ID, q.Spec, q.Bundle)
+	c.hooks, c.process = newHooks(q.ID, q.Spec, q.Bundle), c.containerProcess(q.Spec, q.Bundle)
 	options := r.createOptions(&q, c)
 	if err := options.look(&q); err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ func (r *Runtime) carryOut(
 	case !errors.Is(err, cgroup.ErrNoController): // without it, nobody can tell
 		return conmon.Process{}, err
 	}
-	g := given{rootfs: q.Rootfs, exec: q.ExecFile, mounts: q.Mounts, join: join, start: q.Start, extra: q.Extra}
+	g := given{rootfs: q.Rootfs, exec: q.ExecFile, mounts: q.Mounts, join: join, start: q.Start, extra: q.Extra, status: specs.StateCreating}
 	finish := func() error { return nil }
 	if compiled.halts() {
 		h, err := conmon.NewHalt()
@@ -154,8 +154,12 @@ func (r *Runtime) carryOut(
 	if err != nil {
 		return conmon.Process{}, errors.Join(err, copied.finish(), finish())
 	}
+	told, err := c.serveAgent(ctx, compiled, &g)
+	if err != nil {
+		return conmon.Process{}, errors.Join(err, copied.finish(), finish())
+	}
 	p, err := r.make(ctx, q, compiled, g, oom, &opened)
-	if haltErr := errors.Join(copied.finish(), finish()); haltErr != nil { // the executor knows only that the process died
+	if haltErr := errors.Join(copied.finish(), finish(), told()); haltErr != nil { // the executor knows only that the process died
 		if err == nil { // it is killed with its cgroup
 			p.Close()
 		}
@@ -243,7 +247,7 @@ func (r *Runtime) Load(ctx context.Context, q LoadRequest) (*Container, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", q.ID, err)
 	}
-	c.hooks = newHooks(q.ID, q.Spec, q.Bundle)
+	c.hooks, c.process = newHooks(q.ID, q.Spec, q.Bundle), c.containerProcess(q.Spec, q.Bundle)
 	cg, err := r.cgroups.Open(c.cgroupPath)
 	if err != nil && !errors.Is(err, cgroup.ErrNotFound) {
 		return nil, err

@@ -32,19 +32,8 @@ func compileSeccomp(spec *specs.Spec, compile func(*specs.LinuxSeccomp) (seccomp
 		return nil, &FieldError{Field: "linux.seccomp", Reason: err.Error(), Err: errors.ErrUnsupported}
 	case err != nil:
 		return nil, &FieldError{Field: "linux.seccomp", Reason: err.Error(), Err: ErrInvalid}
-	case p.Listener != nil:
-		return nil, unsupported("linux.seccomp: SCMP_ACT_NOTIFY")
 	}
 	return &p, nil
-}
-
-func (a *assembly) loadSeccomp(p *seccomp.Program) {
-	if p == nil {
-		return
-	}
-	a.about("load the seccomp program")
-	s := a.step(plan.OpSeccomp, p.Flags)
-	s.Blob = p.Bytes
 }
 
 // credentials gives up root, in the one order in which each step is still allowed:

@@ -3,6 +3,7 @@
 package oci
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -23,6 +24,8 @@ type ExecRequest struct {
 	Extra                 []*os.File        // from number 3 on
 	NoKeyring             bool              // the process keeps the session keyring of whoever makes it
 	Cgroups               map[string]string // below the container's, by controller, "" for v2's; see cgroup.JoinBelow
+	// Status is the container's, for the agent of its seccomp profile; "": running.
+	Status specs.ContainerState
 }
 
 // Exec runs a further process in the container and returns when its exec has succeeded. ErrNotRunning when the container's first
@@ -43,26 +46,41 @@ func (c *Container) Exec(ctx context.Context, q ExecRequest) (*conmon.Exec, erro
 	for _, w := range compiled.Warnings {
 		c.runtime.log.Debug(w, "container", c.ID) // said at Create
 	}
-	var opened cleanup
-	defer opened.run()
 	join, err := c.joinFor(q.Cgroups)
 	if err != nil {
 		return nil, c.gone(err)
 	}
-	opened.push(func() { join.Close() })
-	g := given{container: c.Pidfd, pid: c.Pid, join: join, extra: q.Extra}
-	files, err := c.runtime.openFiles(compiled.Files, g, &opened)
-	if err != nil {
-		return nil, err
-	}
-	e, err := c.monitor.Exec(ctx, conmon.ExecRequest{
-		ID: q.ID, Plan: compiled.Plan, Files: files, Stdin: q.Stdin, Stdout: q.Stdout, Stderr: q.Stderr,
-		TTY: q.TTY || q.Process.Terminal,
+	defer join.Close()
+	g := given{container: c.Pidfd, pid: c.Pid, join: join, extra: q.Extra, status: cmp.Or(q.Status, specs.StateRunning)}
+	e, err := c.execute(ctx, compiled, g, conmon.ExecRequest{
+		ID: q.ID, Stdin: q.Stdin, Stdout: q.Stdout, Stderr: q.Stderr, TTY: q.TTY || q.Process.Terminal,
 	})
 	if err != nil {
 		return nil, c.gone(err)
 	}
 	return e, nil
+}
+
+// execute opens the files of a plan and has the executor make the process, beside the container's first one.
+func (c *Container) execute(ctx context.Context, compiled *Compiled, g given, q conmon.ExecRequest) (_ *conmon.Exec, err error) {
+	var opened cleanup
+	defer opened.run()
+	finish, err := c.serveAgent(ctx, compiled, &g)
+	if err != nil {
+		return nil, err
+	}
+	q.Plan = compiled.Plan
+	if q.Files, err = c.runtime.openFiles(compiled.Files, g, &opened); err != nil {
+		return nil, errors.Join(err, finish())
+	}
+	e, err := c.monitor.Exec(ctx, q)
+	if agentErr := finish(); agentErr != nil { // the executor knows only that the process died, or had but to execute
+		if err == nil {
+			e.Close()
+		}
+		return nil, agentErr
+	}
+	return e, err
 }
 
 // joinFor opens what an exec enters its cgroups by.

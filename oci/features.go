@@ -41,10 +41,11 @@ func Features() *features.Features {
 	}
 }
 
-// seccompFeatures: notifications are not there yet.
+// seccompFeatures is what package seccomp compiles, and which of its flags the kernel has.
 func seccompFeatures() *features.Seccomp {
 	actions := []specs.LinuxSeccompAction{
-		specs.ActAllow, specs.ActErrno, specs.ActKill, specs.ActKillProcess, specs.ActKillThread, specs.ActLog, specs.ActTrace, specs.ActTrap,
+		specs.ActAllow, specs.ActErrno, specs.ActKill, specs.ActKillProcess, specs.ActKillThread, specs.ActLog, specs.ActNotify,
+		specs.ActTrace, specs.ActTrap,
 	}
 	operators := []specs.LinuxSeccompOperator{
 		specs.OpNotEqual, specs.OpLessThan, specs.OpLessEqual, specs.OpEqualTo, specs.OpGreaterEqual, specs.OpGreaterThan, specs.OpMaskedEqual,
@@ -62,7 +63,8 @@ func seccompFeatures() *features.Seccomp {
 // seccompFlags are the kernel's numbers of the flags in a profile (seccomp(2)).
 var seccompFlags = map[specs.LinuxSeccompFlag]uintptr{
 	"SECCOMP_FILTER_FLAG_TSYNC": unix.SECCOMP_FILTER_FLAG_TSYNC, specs.LinuxSeccompFlagLog: unix.SECCOMP_FILTER_FLAG_LOG,
-	specs.LinuxSeccompFlagSpecAllow: unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+	specs.LinuxSeccompFlagSpecAllow:        unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+	specs.LinuxSeccompFlagWaitKillableRecv: unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | unix.SECCOMP_FILTER_FLAG_NEW_LISTENER,
 }
 
 // kernelHas says whether the kernel has a flag: with one that it has it comes to look for the program, which is nowhere (seccomp(2), EFAULT).

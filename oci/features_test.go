@@ -28,7 +28,7 @@ func TestFeaturesAreWhatTheCodeReads(t *testing.T) {
 	equal(t, "hooks", len(f.Hooks), 6)
 	equal(t, "namespaces", len(f.Linux.Namespaces), 8)
 	equal(t, "capabilities", len(f.Linux.Capabilities), len(capabilityBits()))
-	equal(t, "actions", len(f.Linux.Seccomp.Actions), 8)
+	equal(t, "actions", len(f.Linux.Seccomp.Actions), 9)
 	equal(t, "operators", len(f.Linux.Seccomp.Operators), 7)
 	if len(f.Linux.Seccomp.Archs) == 0 {
 		t.Error("no architectures")
@@ -38,6 +38,7 @@ func TestFeaturesAreWhatTheCodeReads(t *testing.T) {
 			t.Errorf("%s is supported but not known", flag)
 		}
 	}
+	equal(t, "seccomp flags", len(f.Linux.Seccomp.KnownFlags), 4)
 	if !slices.Contains(f.Linux.Seccomp.SupportedFlags, "SECCOMP_FILTER_FLAG_LOG") { // Linux 4.14
 		t.Errorf("supported flags: %v", f.Linux.Seccomp.SupportedFlags)
 	}

@@ -31,6 +31,7 @@ const (
 	FileExtra                                  // CreateRequest.Extra[Index]
 	FileHalt                                   // the process's end of its halt
 	FileCopyUp                                 // where the process sends the directories of mounts[Index] with tmpcopyup
+	FileAgent                                  // where the process hands its seccomp listener over
 	FileResctrl                                // the file Path of the resctrl file system, to be written to
 )
 
@@ -102,7 +103,7 @@ var fileKindNames = map[FileKind]string{
 	FileRootfs: "rootfs", FileExec: "exec", FileCgroup: "cgroup", FileCgroupTasks: "cgroup-tasks", FileProcfs: "procfs",
 	FileNamespace: "namespace", FileTree: "tree", FileMount: "mount", FileContainer: "container",
 	FileContainerNamespace: "container-namespace", FileCopyUp: "copy-up", FileStart: "start", FileExtra: "extra", FileHalt: "halt",
-	FileResctrl: "resctrl",
+	FileResctrl: "resctrl", FileAgent: "agent",
 }
 
 // String returns the change as in "{set RDONLY recursive}".

@@ -9,16 +9,18 @@ import (
 
 	"crisp/oci/cgroup"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
 // given are the files that are there already. They stay their owner's.
 type given struct {
 	rootfs, exec, container *os.File
-	pid                     int // of container
+	pid                     int                  // of container
+	status                  specs.ContainerState // of container, for an agent
 	mounts                  map[string]*os.File
 	join                    cgroup.Join
-	start, halt             *os.File
+	start, halt, agent      *os.File
 	copyUps                 map[int]*os.File // by the index of the mount
 	extra                   []*os.File
 }
@@ -66,6 +68,8 @@ func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, ow
 		f = g.copyUps[q.Index]
 	case FileHalt:
 		f = g.halt
+	case FileAgent:
+		f = g.agent
 	case FileContainerNamespace:
 		f, err = openContainerNamespace(q, g)
 		return f, true, err

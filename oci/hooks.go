@@ -177,7 +177,7 @@ func (c *Container) inside(
 		if err != nil {
 			return err
 		}
-		return c.runToEnd(ctx, compiled, given{container: pidfd, pid: pid}, stdin)
+		return c.runToEnd(ctx, compiled, given{container: pidfd, pid: pid, status: status}, stdin)
 	})
 }
 
@@ -207,10 +207,6 @@ func (c *Container) runToEnd(ctx context.Context, compiled *Compiled, g given, s
 		return err
 	}
 	opened.push(func() { g.join.Close() })
-	files, err := c.runtime.openFiles(compiled.Files, g, &opened)
-	if err != nil {
-		return err
-	}
 	in, err := memoryFile(stdin)
 	if err != nil {
 		return err
@@ -221,7 +217,7 @@ func (c *Container) runToEnd(ctx context.Context, compiled *Compiled, g given, s
 		return err
 	}
 	opened.file(r)
-	e, err := c.monitor.Exec(ctx, conmon.ExecRequest{Plan: compiled.Plan, Files: files, Stdin: in, Stdout: w, Stderr: w})
+	e, err := c.execute(ctx, compiled, g, conmon.ExecRequest{Stdin: in, Stdout: w, Stderr: w})
 	w.Close()
 	if err != nil {
 		return err

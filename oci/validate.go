@@ -116,11 +116,7 @@ func (v *validator) version() {
 
 // supported names the fields that are not carried out yet. To ignore one silently could cost its user what it was set for.
 func (v *validator) supported() {
-	s := v.spec
-	v.unsupported("vm", s.VM != nil)
-	if l := s.Linux; l != nil {
-		v.unsupported("linux.seccomp.listenerPath", l.Seccomp != nil && l.Seccomp.ListenerPath != "")
-	}
+	v.unsupported("vm", v.spec.VM != nil)
 }
 
 // root demands the field that a caller of Create may leave out, who gives the root as a file.

@@ -21,12 +21,6 @@ type Program struct {
 	Listener *Listener
 }
 
-// A Listener is where the agent is to be found that answers notifications.
-type Listener struct {
-	Path     string // of a Unix socket, absolute
-	Metadata string // for the agent; anything
-}
-
 // Compile compiles the profile for this machine, without a cache.
 func Compile(profile *specs.LinuxSeccomp) (Program, error) {
 	m, ok := machines[runtime.GOARCH]
@@ -52,11 +46,7 @@ func compile(profile *specs.LinuxSeccomp, m machine) (Program, error) {
 	if err != nil {
 		return Program{}, err
 	}
-	program := Program{Bytes: encode(filter, m), Flags: flags}
-	if p.notify {
-		program.Listener = &Listener{Path: profile.ListenerPath, Metadata: profile.ListenerMetadata}
-	}
-	return program, nil
+	return Program{Bytes: encode(filter, m), Flags: flags, Listener: p.listener}, nil
 }
 
 // maxInstructions is BPF_MAXINSNS of include/uapi/linux/bpf_common.h.

@@ -21,6 +21,7 @@ type policy struct {
 	abis      []abi
 	known     []*syscall // all that the profile names, also in rules that change nothing
 	notify    bool
+	listener  *Listener // nil: none is wanted
 }
 
 // A named rule has the calls that it is for.
@@ -48,10 +49,10 @@ func newPolicy(profile *specs.LinuxSeccomp, m machine) (*policy, error) {
 			return nil, fmt.Errorf("syscalls[%d]: %w", i, err)
 		}
 	}
-	if p.notify && profile.ListenerPath == "" {
-		return nil, fmt.Errorf("%w: %s without a listenerPath", ErrInvalid, specs.ActNotify)
+	if !p.notify {
+		return p, nil
 	}
-	return p, nil
+	return p, p.listen(profile)
 }
 
 func abisOf(architectures []specs.Arch, m machine) ([]abi, error) {
@@ -97,15 +98,11 @@ func (p *policy) add(s *specs.LinuxSyscall) error {
 	return nil
 }
 
-// usedByStart are calls which the container's process itself makes between loading the program and handing the listener
-// on: nobody would answer for them.
-var usedByStart = map[string]bool{"write": true, "sendmsg": true}
-
 // resolve looks up the rule's names. Those that no architecture has are skipped.
 func (p *policy) resolve(s *specs.LinuxSyscall) ([]*syscall, error) {
 	first := len(p.known)
 	for _, name := range s.Names {
-		if s.Action == specs.ActNotify && usedByStart[name] {
+		if s.Action == specs.ActNotify && name == "write" { // as runc has it
 			return nil, fmt.Errorf("%w: %s of %s would block the container's own start", ErrInvalid, s.Action, name)
 		}
 		if call := lookup(name); call != nil {

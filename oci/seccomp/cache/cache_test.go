@@ -57,7 +57,9 @@ func TestProgramsAreCompiledOnce(t *testing.T) {
 		Syscalls: []specs.LinuxSyscall{{Names: []string{"mkdir"}, Action: specs.ActNotify}},
 	}
 	s := newStore(t)
-	for name, raw := range map[string][]byte{"default": rawDefault(t), "notify": marshal(t, notify)} {
+	taken := *notify
+	taken.Syscalls = append(taken.Syscalls, specs.LinuxSyscall{Names: []string{"sendmsg"}, Action: specs.ActErrno})
+	for name, raw := range map[string][]byte{"default": rawDefault(t), "notify": marshal(t, notify), "taken": marshal(t, &taken)} {
 		first, err := s.Compile(raw, parse)
 		if err != nil {
 			t.Fatal(err)
@@ -253,6 +255,8 @@ func FuzzDecode(f *testing.F) {
 	program.Listener = &seccomp.Listener{Path: "/a", Metadata: "m"}
 	f.Add(encode(k, program), true)
 	f.Add(encode(k, program), false)
+	program.Listener = &seccomp.Listener{Path: "a", ByWrite: true}
+	f.Add(encode(k, program), true)
 	f.Fuzz(func(t *testing.T, b []byte, sealed bool) {
 		b = bytes.Clone(b)
 		if sealed && len(b) > bodyOffset { // else nearly nothing would come past the digest

@@ -35,7 +35,7 @@ func (k Key) name() string { return hex.EncodeToString(k[:]) }
 //	40      32     key
 //	72      8      flags
 //	80      4      instructions, of 8 bytes each
-//	84      4      1: there is a listener
+//	84      4      listener: 0 none, 1 is sent, 2 is taken
 //	88      4      bytes of its path
 //	92      4      bytes of its metadata
 //	96             instructions, path, metadata
@@ -46,6 +46,7 @@ const (
 	flagsOffset  = bodyOffset + len(Key{})
 	headerSize   = flagsOffset + 24
 
+	sent, taken     = 1, 2
 	maxInstructions = 4096 // BPF_MAXINSNS
 	instructionSize = 8
 	maxEntry        = 256 << 10 // bytes; a listener with more metadata is not kept
@@ -56,7 +57,9 @@ func encode(k Key, p seccomp.Program) []byte {
 	var l seccomp.Listener
 	var listens uint32
 	if p.Listener != nil {
-		l, listens = *p.Listener, 1
+		if l, listens = *p.Listener, sent; l.ByWrite {
+			listens = taken
+		}
 	}
 	size := headerSize + len(p.Bytes) + len(l.Path) + len(l.Metadata)
 	if size > maxEntry {
@@ -92,15 +95,15 @@ func decode(k Key, b []byte) (p seccomp.Program, ok bool) {
 	}
 	word := func(i int) int { return int(binary.NativeEndian.Uint32(b[flagsOffset+8+4*i:])) }
 	instructions, listens, path, metadata := word(0), word(1), word(2), word(3)
-	if instructions == 0 || instructions > maxInstructions || listens > 1 || path > maxEntry || metadata > maxEntry ||
+	if instructions == 0 || instructions > maxInstructions || listens > taken || path > maxEntry || metadata > maxEntry ||
 		listens == 0 && path+metadata > 0 || len(b) != headerSize+instructionSize*instructions+path+metadata {
 		return seccomp.Program{}, false
 	}
 	rest := b[headerSize:]
 	p.Flags = binary.NativeEndian.Uint64(b[flagsOffset:])
 	p.Bytes, rest = rest[:instructionSize*instructions:instructionSize*instructions], rest[instructionSize*instructions:]
-	if listens == 1 {
-		p.Listener = &seccomp.Listener{Path: string(rest[:path]), Metadata: string(rest[path:])}
+	if listens != 0 {
+		p.Listener = &seccomp.Listener{Path: string(rest[:path]), Metadata: string(rest[path:]), ByWrite: listens == taken}
 	}
 	return p, true
 }
