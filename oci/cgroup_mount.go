@@ -4,6 +4,7 @@ package oci
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"crisp/conmon/plan"
@@ -17,6 +18,8 @@ type Hierarchy struct {
 	Path string
 	// Controllers are its controllers; a name that is not the directory's own becomes a symlink to it.
 	Controllers []string
+	// Own is the cgroup that this process is in. It is known of who may not be able to make others.
+	Own string
 }
 
 func (h Hierarchy) name() string { return path.Base(h.Path) }
@@ -30,11 +33,20 @@ func (h Hierarchy) name() string { return path.Base(h.Path) }
 //
 // as in runc (libcontainer/rootfs_linux.go, mountCgroupV1), but always of the container's own cgroup.
 
+// cgroup is the path of the container's cgroup in a hierarchy: where it has none of its own, ours.
+func (a *assembly) cgroup(h Hierarchy) string {
+	has := func(c string) bool { return slices.Contains(a.opts.Host.CgroupTasks, c) }
+	if h.Own != "" && !slices.ContainsFunc(h.Controllers, has) {
+		return path.Join(h.Path, h.Own)
+	}
+	return path.Join(h.Path, a.opts.CgroupPath)
+}
+
 // requestHierarchies has the daemon open the container's cgroups, for a process in a user namespace.
 func (a *assembly) requestHierarchies(m *mount) {
 	for _, h := range a.opts.Host.Hierarchies {
 		r := a.file(FileRequest{
-			Kind: FileTree, Path: path.Join(h.Path, a.opts.CgroupPath), Attributes: m.options.attributes(true), Note: "open the cgroup of " + h.name(),
+			Kind: FileTree, Path: a.cgroup(h), Attributes: m.options.attributes(true), Note: "open the cgroup of " + h.name(),
 		})
 		m.parts = append(m.parts, part{h, r})
 	}
@@ -44,7 +56,7 @@ func (a *assembly) requestHierarchies(m *mount) {
 func (a *assembly) openHierarchies(m *mount) {
 	for _, h := range a.opts.Host.Hierarchies {
 		a.about("open the cgroup of %s", h.name())
-		m.parts = append(m.parts, part{h, a.clonePath(path.Join(h.Path, a.opts.CgroupPath), 0)})
+		m.parts = append(m.parts, part{h, a.clonePath(a.cgroup(h), 0)})
 	}
 }
 
@@ -56,8 +68,8 @@ func (a *assembly) mountHierarchies(m *mount) {
 	a.close(target)
 	for _, p := range m.parts {
 		a.about("mount %s/%s", m.destination, p.hierarchy.name())
-		if !a.userns {
-			a.setattrs(p.tree, m.options.attributes(false))
+		if !a.opened() {
+			a.setattrs(p.tree, m.options.attributes(a.inUserNamespace()))
 		}
 		target := a.point(top, p.hierarchy.name(), pointDirectory, plan.NoReg)
 		a.attach(p.tree, target)

@@ -80,6 +80,7 @@ func (c *Compiled) String() string {
 //	               namespaces of who makes them
 //	loopback       after namespaces; before the sysctls, which may take its addresses away again
 //	findPlace      as the daemon's user: root of a user namespace may not have the right to go there
+//	openByUser     without root: as the user, for the same reason; openSources and isolate do it otherwise
 //	becomeRoot     after the namespaces of the host were joined by their files; before any file is made, which belongs to the root of
 //	               the user namespace
 //	hostname       after namespaces
@@ -127,6 +128,7 @@ func Compile(spec *specs.Spec, o CompileOptions) (*Compiled, error) {
 	a.enterNamespaces()
 	a.raiseLoopback()
 	a.findPlace()
+	a.openByUser()
 	a.becomeRoot()
 	a.setHostname()
 	a.setSysctls()
@@ -174,6 +176,9 @@ func (a *assembly) check() error {
 	if a.opts.AtOnce && len(hook.Of(a.spec.Hooks, hook.StartContainer).Hooks) > 0 {
 		return invalid("hooks.startContainer", "the container is to run at once, and has no moment for them")
 	}
+	if err := a.checkUserNamespace(); err != nil {
+		return err
+	}
 	return a.checkProcess()
 }
 
@@ -197,7 +202,7 @@ func (a *assembly) requestFiles() {
 	switch {
 	case a.opts.Rootfs:
 		a.root = a.file(FileRequest{Kind: FileRootfs, Note: "the root file system"})
-	case a.userns:
+	case a.opened():
 		a.root = a.file(FileRequest{
 			Kind: FileTree, Path: a.hostPath(a.spec.Root.Path), Recursive: true,
 			Note: "open the root file system",
@@ -234,7 +239,10 @@ func (a *assembly) compiled() *Compiled {
 // hide makes the process one that nobody may trace without CAP_SYS_PTRACE in the host's user namespace. The exec undoes it.
 func (a *assembly) hide() {
 	a.about("become undumpable")
-	a.step(plan.OpPrctl, unix.PR_SET_DUMPABLE, 0)
+	if a.exposed() {
+		a.about("become the user's to look at")
+	}
+	a.step(plan.OpPrctl, unix.PR_SET_DUMPABLE, dumpable(a.exposed()))
 	a.about("set the umask")
 	a.step(plan.OpUmask, 0) // modes below are meant as they stand
 }
@@ -245,6 +253,9 @@ func (a *assembly) barrier() {
 		return
 	}
 	a.about("wait for the start")
+	if a.opts.Host.Rootless { // nothing but the workload is left in sight
+		a.step(plan.OpPrctl, unix.PR_SET_DUMPABLE, 1)
+	}
 	a.step(plan.OpBarrier).FD = a.start
 }
 

@@ -97,17 +97,19 @@ func (a *assembly) rootIDs() fileIDs {
 	if !a.userns {
 		return fileIDs{}
 	}
-	return fileIDs{hostID(a.spec.Linux.UIDMappings), hostID(a.spec.Linux.GIDMappings)}
+	uid, _ := hostID(a.spec.Linux.UIDMappings, 0)
+	gid, _ := hostID(a.spec.Linux.GIDMappings, 0)
+	return fileIDs{int(uid), int(gid)}
 }
 
-// hostID is the host's ID of the container's 0.
-func hostID(mappings []specs.LinuxIDMapping) int {
+// hostID is the host's ID of one of the container's, if it is mapped.
+func hostID(mappings []specs.LinuxIDMapping, id uint32) (uint32, bool) {
 	for _, m := range mappings {
-		if m.ContainerID == 0 {
-			return int(m.HostID)
+		if id >= m.ContainerID && id-m.ContainerID < m.Size {
+			return m.HostID + (id - m.ContainerID), true
 		}
 	}
-	return 0
+	return 0, false
 }
 
 // fill has a new file system filled with what it will cover.

@@ -91,6 +91,7 @@ func (a *assembly) setGroups() {
 	for _, g := range a.process.User.AdditionalGids {
 		s.Blob = binary.NativeEndian.AppendUint32(s.Blob, g)
 	}
+	a.tolerateGroups()
 }
 
 // umask is process.user.umask; without it 0022 as of a login (runc's default too).

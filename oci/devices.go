@@ -91,7 +91,7 @@ func (a *assembly) makeDevices() {
 	for _, d := range a.devices() {
 		a.about("make the device %s", d.path)
 		dir, name := a.deviceDir(d.path)
-		if a.userns {
+		if a.inUserNamespace() {
 			a.bindDevice(d, dir, name)
 		} else {
 			a.makeNode(d, dir, name, own)

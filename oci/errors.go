@@ -20,6 +20,8 @@ var (
 	// ErrWrongNamespace: a path of linux.namespaces is not a namespace of its type, or is the host's where that would let
 	// a sysctl through to the host.
 	ErrWrongNamespace = errors.New("wrong namespace")
+	// ErrRootless: what is asked for is root's to have.
+	ErrRootless = errors.New("not for rootless containers")
 	// ErrIDMap: a file system cannot be mounted with mapped IDs.
 	ErrIDMap = errors.New("ID-mapped mount not possible")
 )

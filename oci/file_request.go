@@ -32,6 +32,7 @@ const (
 	FileHalt                                   // the process's end of its halt
 	FileCopyUp                                 // where the process sends the directories of mounts[Index] with tmpcopyup
 	FileAgent                                  // where the process hands its seccomp listener over
+	FileUserNamespace                          // a user namespace with the mappings IDMap, made by newuidmap(1) and newgidmap(1)
 	FileResctrl                                // the file Path of the resctrl file system, to be written to
 )
 
@@ -103,7 +104,7 @@ var fileKindNames = map[FileKind]string{
 	FileRootfs: "rootfs", FileExec: "exec", FileCgroup: "cgroup", FileCgroupTasks: "cgroup-tasks", FileProcfs: "procfs",
 	FileNamespace: "namespace", FileTree: "tree", FileMount: "mount", FileContainer: "container",
 	FileContainerNamespace: "container-namespace", FileCopyUp: "copy-up", FileStart: "start", FileExtra: "extra", FileHalt: "halt",
-	FileResctrl: "resctrl", FileAgent: "agent",
+	FileResctrl: "resctrl", FileUserNamespace: "user-namespace", FileAgent: "agent",
 }
 
 // String returns the change as in "{set RDONLY recursive}".

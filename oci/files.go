@@ -79,6 +79,9 @@ func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, ow
 	case FileNamespace:
 		f, err = r.openNamespace(q)
 		return f, true, err
+	case FileUserNamespace:
+		f, err = newUserNamespace(q.IDMap, true)
+		return f, true, err
 	case FileTree:
 		f, err = openTree(unix.AT_FDCWD, q.Path, q, maps)
 		return f, true, err

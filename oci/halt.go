@@ -11,6 +11,7 @@ func (a *assembly) halt() {
 		return
 	}
 	a.about("tell that the namespaces are there")
+	a.show()
 	s := a.step(plan.OpWrite)
 	s.FD, s.Blob = a.halted, []byte{'h'}
 	a.about("wait for the hooks")

@@ -13,6 +13,12 @@ type Host struct {
 	// AppArmorDir: AppArmor has files of its own in /proc/PID/attr (Linux 5.8).
 	AppArmorDir bool
 
+	// Rootless: this process may not mount, nor map any IDs but its own (UID, GID): what a container needs of that its own process does.
+	Rootless bool
+	UID, GID uint32
+	// UserNamespace: this is not the host's user namespace; GroupsDenied: and setgroups(2) is forbidden in it.
+	UserNamespace, GroupsDenied bool
+
 	// TimeOffsets: an exec moves the process into the time namespace that it made (Linux 6.2, timens_on_fork in begin_new_exec).
 	TimeOffsets bool
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 
 	"crisp/conmon"
@@ -70,7 +71,7 @@ func (m idMaps) namespace(q *IDMap) (*os.File, error) {
 	if f, ok := m[key]; ok {
 		return f, nil
 	}
-	f, err := newUserNamespace(q)
+	f, err := newUserNamespace(q, false)
 	if err != nil {
 		return nil, fmt.Errorf("user namespace for mapped IDs: %w", err)
 	}
@@ -78,26 +79,51 @@ func (m idMaps) namespace(q *IDMap) (*os.File, error) {
 	return f, nil
 }
 
-// newUserNamespace makes a user namespace by a short-lived process: the pause program, which needs nothing.
-func newUserNamespace(q *IDMap) (*os.File, error) {
+// newUserNamespace makes a user namespace by a short-lived process: the pause program, which needs nothing. Who may not write the mappings
+// has the tools do it.
+func newUserNamespace(q *IDMap, byTools bool) (*os.File, error) {
 	program, err := conmon.Binary()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.Cmd{
 		Path: "/proc/self/fd/3", Args: []string{"pause"}, ExtraFiles: []*os.File{program},
-		SysProcAttr: &syscall.SysProcAttr{
-			Cloneflags: syscall.CLONE_NEWUSER, UidMappings: sysMappings(q.UIDs), GidMappings: sysMappings(q.GIDs),
-			GidMappingsEnableSetgroups: true, Setsid: true,
-		},
+		SysProcAttr: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, Setsid: true},
+	}
+	if !byTools {
+		a := cmd.SysProcAttr
+		a.UidMappings, a.GidMappings, a.GidMappingsEnableSetgroups = sysMappings(q.UIDs), sysMappings(q.GIDs), true
 	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", cmd.Process.Pid))
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait() // "signal: killed"
-	return f, err
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // "signal: killed"
+	}()
+	if byTools {
+		if err := mapByTools(cmd.Process.Pid, q); err != nil {
+			return nil, err
+		}
+	}
+	return os.Open(fmt.Sprintf("/proc/%d/ns/user", cmd.Process.Pid))
+}
+
+// mapByTools has the set-user-ID programs of shadow, which know /etc/subuid and /etc/subgid, write the mappings of a user namespace.
+func mapByTools(pid int, q *IDMap) error {
+	for _, t := range []struct {
+		name string
+		ids  []specs.LinuxIDMapping
+	}{{"newuidmap", q.UIDs}, {"newgidmap", q.GIDs}} {
+		args := []string{itoa(pid)}
+		for _, m := range t.ids {
+			args = append(args, itoa(m.ContainerID), itoa(m.HostID), itoa(m.Size))
+		}
+		if out, err := exec.Command(t.name, args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s %s: %w: %s", t.name, strings.Join(args[1:], " "), err, strings.TrimSpace(string(out)))
+		}
+	}
+	return nil
 }
 
 func sysMappings(all []specs.LinuxIDMapping) []syscall.SysProcIDMap {

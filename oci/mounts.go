@@ -120,9 +120,9 @@ func (a *assembly) replace(m *mount) {
 	}
 	var from string
 	switch {
-	case m.fstype == "proc" && a.userns && !a.has(specs.PIDNamespace):
+	case m.fstype == "proc" && a.inUserNamespace() && !a.has(specs.PIDNamespace):
 		from = "/proc"
-	case m.fstype == "sysfs" && a.userns && !a.has(specs.NetworkNamespace):
+	case m.fstype == "sysfs" && a.inUserNamespace() && !a.has(specs.NetworkNamespace):
 		from = "/sys"
 	case m.fstype == "cgroup2" && !a.has(specs.CgroupNamespace):
 		from = a.opts.Host.UnifiedMount
@@ -193,13 +193,13 @@ func (a *assembly) requestTrees() {
 			Attributes: m.options.attributes(a.userns), IDMap: m.idmap, Locked: a.userns, Note: "open the source of " + m.destination,
 		}
 		switch {
-		case m.kind == mountCgroupV1 && a.userns:
+		case m.kind == mountCgroupV1 && a.opened():
 			a.requestHierarchies(m)
 		case m.kind != mountBind, m.inside != "":
 		case a.opts.Mounts[dest]:
 			r.Kind, r.Path = FileMount, dest
 			m.tree, m.prepared = a.file(r), true
-		case a.userns || m.idmap != nil:
+		case a.opened() || m.idmap != nil:
 			m.tree, m.prepared = a.file(r), true
 		}
 	}
@@ -219,7 +219,7 @@ func (a *assembly) openSources() {
 		m := &a.mounts[i]
 		a.about("open the source of %s: %s", m.destination, m.source)
 		switch {
-		case m.kind == mountCgroupV1 && !a.userns:
+		case m.kind == mountCgroupV1 && m.parts == nil:
 			a.openHierarchies(m)
 		case m.kind == mountBind && m.tree == plan.NoReg && m.inside == "":
 			m.tree = a.clonePath(a.hostPath(m.source), m.options.treeFlags())
@@ -257,7 +257,7 @@ func (a *assembly) bind(m *mount) {
 		a.openInside(m)
 	}
 	if !m.prepared {
-		a.setattrs(m.tree, m.options.attributes(a.userns))
+		a.setattrs(m.tree, m.options.attributes(a.inUserNamespace()))
 	}
 	target := a.point(a.root, m.destination, pointLike, m.tree)
 	a.attach(m.tree, target)

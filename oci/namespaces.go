@@ -76,6 +76,11 @@ func (a *assembly) requestNamespaces() {
 		case n.Path != "":
 			a.requestJoin(n, flag)
 		case n.Type == specs.CgroupNamespace:
+		case n.Type == specs.UserNamespace && a.opts.Host.Rootless && !a.selfMapped():
+			a.plan.JoinUser = a.file(FileRequest{
+				Kind: FileUserNamespace, IDMap: &IDMap{UIDs: a.spec.Linux.UIDMappings, GIDs: a.spec.Linux.GIDMappings}, Note: "make the user namespace",
+			})
+			continue
 		case n.Type == specs.TimeNamespace && len(a.spec.Linux.TimeOffsets) > 0:
 		default:
 			a.plan.CloneFlags |= flag
@@ -155,8 +160,10 @@ func (a *assembly) becomeRoot() {
 	}
 	a.about("become root of the user namespace")
 	a.step(plan.OpSetgroups)
+	a.tolerateGroups()
 	a.step(plan.OpSetresgid, 0, 0, 0)
 	a.step(plan.OpSetresuid, 0, 0, 0)
+	a.show()
 }
 
 // setHostname names the host that the container is.

@@ -35,7 +35,8 @@ func probeHost(m *cgroup.Manager) (Host, error) {
 	if h.Capabilities, err = ownCapabilities(); err != nil {
 		return Host{}, err
 	}
-	h.RaiseLimits = h.Capabilities&(1<<unix.CAP_SYS_RESOURCE) != 0
+	h.probeUser()
+	h.RaiseLimits = h.Capabilities&(1<<unix.CAP_SYS_RESOURCE) != 0 && !h.UserNamespace
 	h.HardLimits = map[int]uint64{}
 	for name, resource := range rlimits {
 		var l unix.Rlimit
@@ -45,6 +46,29 @@ func probeHost(m *cgroup.Manager) (Host, error) {
 		h.HardLimits[resource] = l.Max
 	}
 	return h, nil
+}
+
+// initialUserNamespace is the inode number of the host's user namespace (PROC_USER_INIT_INO of include/linux/proc_ns.h).
+const initialUserNamespace = 0xEFFFFFFD
+
+// probeUser finds out who this is.
+func (h *Host) probeUser() {
+	h.Rootless = h.Capabilities&(1<<unix.CAP_SYS_ADMIN) == 0
+	h.UID, h.GID = uint32(os.Geteuid()), uint32(os.Getegid())
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/user", &st); err == nil && st.Ino != initialUserNamespace {
+		h.UserNamespace = true
+		b, err := os.ReadFile("/proc/self/setgroups")
+		h.GroupsDenied = err == nil && strings.HasPrefix(string(b), "deny")
+	}
+	if !h.Rootless && !h.UserNamespace {
+		return
+	}
+	b, _ := os.ReadFile("/proc/self/cgroup")
+	for i := range h.Hierarchies {
+		o := &h.Hierarchies[i]
+		o.Own, _ = cgroup.PathIn(string(b), o.Controllers[0])
+	}
 }
 
 // readCgroupMounts takes over the mounts of the cgroup file systems below /sys/fs/cgroup, the first of each. Elsewhere are those of
@@ -126,7 +150,25 @@ func hostNamespaces() (map[inode]bool, error) {
 }
 
 // openProc makes a procfs that is mounted nowhere, so that nothing can be mounted over a file of it.
+//
+// Who may not make one has the user's own /proc, in which no path that is used may cross a mount.
 func openProc() (*os.File, error) {
+	f, err := newProc()
+	if errors.Is(err, unix.EPERM) {
+		f, err = os.OpenFile("/proc", unix.O_PATH|unix.O_DIRECTORY, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil || st.Type != unix.PROC_SUPER_MAGIC {
+		f.Close()
+		return nil, errors.New("not a procfs")
+	}
+	return f, nil
+}
+
+func newProc() (*os.File, error) {
 	fs, err := unix.Fsopen("proc", unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("fsopen", err)
@@ -140,11 +182,5 @@ func openProc() (*os.File, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("fsmount", err)
 	}
-	f := os.NewFile(uintptr(fd), "proc")
-	var st unix.Statfs_t
-	if err := unix.Fstatfs(fd, &st); err != nil || st.Type != unix.PROC_SUPER_MAGIC {
-		f.Close()
-		return nil, errors.New("not a procfs")
-	}
-	return f, nil
+	return os.NewFile(uintptr(fd), "proc"), nil
 }

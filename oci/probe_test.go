@@ -33,8 +33,8 @@ func TestCgroupMountsAreRead(t *testing.T) {
 	var h Host
 	h.readCgroupMounts(kept)
 	want := []Hierarchy{
-		{"/sys/fs/cgroup/systemd", []string{"name=systemd"}}, {"/sys/fs/cgroup/cpu,cpuacct", []string{"cpu", "cpuacct"}},
-		{"/sys/fs/cgroup/memory", []string{"memory"}}, {"/sys/fs/cgroup/pids", []string{"pids"}},
+		{Path: "/sys/fs/cgroup/systemd", Controllers: []string{"name=systemd"}}, {Path: "/sys/fs/cgroup/cpu,cpuacct", Controllers: []string{"cpu", "cpuacct"}},
+		{Path: "/sys/fs/cgroup/memory", Controllers: []string{"memory"}}, {Path: "/sys/fs/cgroup/pids", Controllers: []string{"pids"}},
 	}
 	if !reflect.DeepEqual(h.Hierarchies, want) || h.UnifiedMount != "/sys/fs/cgroup/unified" || h.Unified() {
 		t.Errorf("got %+v", h)

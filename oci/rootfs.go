@@ -22,13 +22,18 @@ func (a *assembly) rootfsIsolation() Attributes {
 // isolate cuts the new mount namespace off from the host's. As slaves, the host's mounts still go away here when the host
 // unmounts them: a private copy would keep a device busy.
 func (a *assembly) isolate() {
+	a.openRoot()
+	a.about("isolate the mount namespace")
+	s := a.step(plan.OpMount)
+	s.Str[1], s.Arg[0] = "/", unix.MS_SLAVE|unix.MS_REC
+}
+
+// openRoot copies the mount of root.path, unless it is there.
+func (a *assembly) openRoot() {
 	if a.root == plan.NoReg {
 		a.about("open the root file system %s", a.spec.Root.Path)
 		a.root = a.clonePath(a.hostPath(a.spec.Root.Path), recursive)
 	}
-	a.about("isolate the mount namespace")
-	s := a.step(plan.OpMount)
-	s.Str[1], s.Arg[0] = "/", unix.MS_SLAVE|unix.MS_REC
 }
 
 // findPlace opens root.path for the root file system when hooks will look for it there. In the container's own mount namespace, not by

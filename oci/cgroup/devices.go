@@ -147,7 +147,10 @@ func (c *Cgroup) setDevices(list []specs.LinuxDeviceCgroup) error {
 	if err != nil {
 		return err
 	}
-	if c.m.mode == V2 {
+	switch {
+	case len(c.m.hierarchies) == 0:
+		return nil
+	case c.m.mode == V2:
 		return c.setDevicesV2(rules)
 	}
 	return c.setDevicesV1(rules)

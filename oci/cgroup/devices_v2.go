@@ -8,7 +8,6 @@ import (
 	"os"
 	"sync"
 
-	"github.com/moby/sys/userns"
 	"golang.org/x/sys/unix"
 )
 
@@ -140,7 +139,7 @@ func (c *Cgroup) setDevicesV2(rules []deviceRule) error {
 		defer unix.Close(dir)
 		return replaceFilter(dir, prog)
 	})
-	if errors.Is(err, unix.EPERM) && userns.RunningInUserNS() {
+	if errors.Is(err, unix.EPERM) && unprivileged() {
 		return nil // nobody can make or open other devices there, and bpf(2) is not allowed
 	}
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 // Errors of Open and of calls on a cgroup that is gone.
 var (
 	ErrNotFound = errors.New("no such cgroup")
+	// ErrNone: the processes have no cgroup of their own, for want of rights.
+	ErrNone = errors.New("no cgroup of its own")
 )
 
 // Errors of Create and Remove.

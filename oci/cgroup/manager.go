@@ -42,6 +42,9 @@ type Config struct {
 	Root string       // where the hierarchies are mounted; "" is /sys/fs/cgroup
 	Log  *slog.Logger // nil: slog.Default
 	Lazy bool         // open a hierarchy when it is first wanted; a program that lives long finds out at once what it cannot open
+	// Only are the hierarchies to work with, by the names of Manager.Hierarchies, and "unified"; nil: all. With none of them there are no
+	// cgroups: what asks for limits is refused, all else goes well.
+	Only []string
 }
 
 // A Manager is the host's cgroup file systems. It is safe for concurrent use.
@@ -67,9 +70,16 @@ func New(cfg Config) (*Manager, error) {
 	}
 	m := &Manager{log: cfg.Log, warned: map[string]bool{}}
 	m.buffers.New = func() any { return newReader() }
+	if cfg.Only != nil && len(cfg.Only) == 0 {
+		m.mode = V1
+		return m, nil
+	}
 	mounts, err := findMounts(cfg.Root)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Only != nil {
+		mounts = slices.DeleteFunc(mounts, func(mnt mount) bool { return !slices.Contains(cfg.Only, mnt.name) })
 	}
 	for _, mnt := range mounts {
 		h := &hierarchy{mount: mnt, asks: mnt.v2 && len(mounts) == 1}
@@ -142,6 +152,9 @@ func (m *Manager) Open(cgroupsPath string) (*Cgroup, error) {
 		return nil, err
 	}
 	c := &Cgroup{m: m, path: p}
+	if len(m.hierarchies) == 0 {
+		return c, nil
+	}
 	for _, h := range m.hierarchies {
 		root, err := h.fd()
 		if err == nil {

@@ -27,6 +27,9 @@ func (m *Manager) primary() *hierarchy {
 
 // Pids returns the processes of the cgroup and of those below it, as the caller's PID namespace numbers them, in order.
 func (c *Cgroup) Pids() ([]int, error) {
+	if len(c.m.hierarchies) == 0 {
+		return nil, ErrNone
+	}
 	pids, err := c.pids(c.m.primary())
 	if err != nil {
 		return nil, fmt.Errorf("cgroup %s: %w", c.Path(), err)

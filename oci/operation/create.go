@@ -101,13 +101,16 @@ func (r *Runtime) create(ctx context.Context, q *CreateRequest, atOnce bool) (_ 
 
 // describe makes the record of what is going to be made: whatever happens from here on, delete finds it.
 func (c *container) describe(q *CreateRequest) error {
+	if err := c.findCgroup(q); err != nil {
+		return err
+	}
 	spec, err := json.Marshal(keep(q.Spec))
 	if err != nil {
 		return err
 	}
 	c.record = record{
 		ID: q.ID, Version: q.Spec.Version, Bundle: q.Bundle, Created: time.Now().UTC(), Annotations: q.Spec.Annotations, Spec: spec,
-		Cgroup: oci.CgroupPath(q.ID, q.Spec), Systemd: c.runtime.config.Systemd, Hooks: laterHooks(q.Spec.Hooks),
+		Cgroup: oci.CgroupPath(q.ID, q.Spec), Hierarchies: c.Hierarchies, Systemd: c.runtime.config.Systemd, Hooks: laterHooks(q.Spec.Hooks),
 		OwnPIDs: ownPIDs(q.Spec), NoKeyring: q.NoNewKeyring, Program: q.Spec.Process.Args[0],
 	}
 	if q.Spec.Root != nil {
@@ -168,7 +171,7 @@ func (m *maker) make(ctx context.Context, undo *undo) (conmon.Process, error) {
 		NoPivot: q.NoPivot, NoKeyring: q.NoNewKeyring, FindProgram: true,
 	})
 	if err != nil {
-		return conmon.Process{}, programError(err, q.Spec.Process.Args[0])
+		return conmon.Process{}, programError(c.rootlessError(err), q.Spec.Process.Args[0])
 	}
 	p := o.made
 	undo.push(func() {

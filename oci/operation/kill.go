@@ -79,10 +79,16 @@ func (c *container) killAll(ctx context.Context, sig unix.Signal) error {
 		if g == nil {
 			return nil
 		}
-		if sig == unix.SIGKILL {
+		if sig == unix.SIGKILL && !c.uncontained() {
 			return g.Kill(ctx)
 		}
 		pids, err := g.Pids()
+		if errors.Is(err, cgroup.ErrNone) { // the first process takes those of its PID namespace with it
+			if err = c.kill(sig); errors.Is(err, ErrNotRunning) {
+				err = nil
+			}
+			return err
+		}
 		if err != nil {
 			return err
 		}

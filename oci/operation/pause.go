@@ -24,6 +24,9 @@ func (r *Runtime) change(id string, f func(*container, *cgroup.Cgroup) error) er
 		if g == nil {
 			return ErrNotRunning
 		}
+		if c.uncontained() {
+			return cgroup.ErrNone
+		}
 		return f(c, g)
 	})
 }

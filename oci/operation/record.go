@@ -33,7 +33,9 @@ type record struct {
 	// Cgroup is the path below each hierarchy, Freezer the file that tells whether it is frozen; "": none.
 	Cgroup  string `json:"cgroup"`
 	Freezer string `json:"freezer,omitempty"`
-	Systemd bool   `json:"systemd,omitempty"`
+	// Hierarchies are those in which it has a cgroup; null: all, none: somebody without rights on cgroups made it.
+	Hierarchies []string `json:"hierarchies"`
+	Systemd     bool     `json:"systemd,omitempty"`
 
 	// Notes are the words for the steps that the process carries out when it is started.
 	Notes map[int]string `json:"notes,omitempty"`
@@ -171,6 +173,7 @@ func (c *container) read() error {
 		return fmt.Errorf("%s: the record is of %q", c.dir.Name(), r.ID)
 	}
 	c.record = r
+	c.runtime = c.runtime.without(r.Hierarchies)
 	return nil
 }
 

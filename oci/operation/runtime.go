@@ -23,7 +23,10 @@ type Config struct {
 }
 
 // A Runtime carries out commands on the containers below one root. It holds nothing open.
-type Runtime struct{ config Config }
+type Runtime struct {
+	config Config
+	only   []string // the hierarchies of cgroups to work with; nil: all
+}
 
 // New makes a Runtime.
 func New(c Config) *Runtime { return &Runtime{config: c} }
@@ -35,7 +38,7 @@ type engine struct {
 }
 
 func (r *Runtime) openCgroups() (*cgroup.Manager, error) {
-	m, err := cgroup.New(cgroup.Config{Log: r.config.Log, Lazy: true})
+	m, err := cgroup.New(cgroup.Config{Log: r.config.Log, Lazy: true, Only: r.only})
 	if err != nil {
 		return nil, fmt.Errorf("cgroups: %w", err)
 	}
