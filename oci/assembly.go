@@ -31,6 +31,7 @@ type assembly struct {
 	cgroups    []plan.Reg // cgroup files that the process writes itself into
 	resctrl    []plan.Reg // the same of resctrl
 	container  plan.Reg   // the pidfd of the container that is joined
+	shown      plan.Reg   // where the process hands its root over, when others see that too
 	place      plan.Reg   // root.path, where the root file system is attached; NoReg: on top of the host's root
 	namespaces []joined
 	root       plan.Reg // the root file system's mount
@@ -63,7 +64,7 @@ func newAssembly(spec *specs.Spec, process *specs.Process, o CompileOptions) *as
 	p.Env = environment(p.Env, o.Home)
 	process = &p
 	a := &assembly{
-		container: plan.NoReg, place: plan.NoReg,
+		container: plan.NoReg, shown: plan.NoReg, place: plan.NoReg,
 		spec: spec, process: process, opts: o, plan: plan.New(),
 		root: plan.NoReg, proc: plan.NoReg, exec: plan.NoReg,
 		start: plan.NoReg, halted: plan.NoReg, agent: plan.NoReg, extra: plan.NoReg, dev: plan.NoReg, devpts: plan.NoReg,

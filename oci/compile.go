@@ -170,6 +170,9 @@ func (a *assembly) check() error {
 	if hook.BeforePivot(a.spec.Hooks) && (a.spec.Root == nil || a.spec.Root.Path == "") {
 		return invalid("root.path", "missing: hooks look for the root file system there")
 	}
+	if err := a.checkShared(); err != nil {
+		return err
+	}
 	if len(a.spec.Linux.TimeOffsets) > 0 && !a.opts.Host.TimeOffsets {
 		return &FieldError{Field: "linux.timeOffsets", Reason: "not supported before Linux 6.2", Err: errors.ErrUnsupported}
 	}
@@ -217,6 +220,7 @@ func (a *assembly) requestFiles() {
 	if a.opts.Halt {
 		a.halted = a.file(FileRequest{Kind: FileHalt, Note: "where the process halts"})
 	}
+	a.requestShown()
 	a.requestExtra()
 	a.requestCopyUps()
 	a.requestTrees()

@@ -61,6 +61,7 @@ func CompileExec(spec *specs.Spec, process *specs.Process, o CompileOptions) (*C
 // joined by its file, for the same reason: the pidfd of a process that has yet to execute stands for the one that it leaves then.
 func (a *assembly) requestContainer() {
 	a.container = a.file(FileRequest{Kind: FileContainer, Note: "the container"})
+	a.requestRoot()
 	if a.has(specs.PIDNamespace) {
 		a.plan.JoinPID = a.container
 	}
@@ -95,6 +96,7 @@ func (a *assembly) enterContainer() {
 		a.step(plan.OpSetns, flags&^(unix.CLONE_NEWUSER|unix.CLONE_NEWPID|unix.CLONE_NEWTIME)).FD = a.container
 	}
 	a.close(a.container)
+	a.enterRoot()
 }
 
 // setAffinity sets one of the masks of process.execCPUAffinity.

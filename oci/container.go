@@ -27,6 +27,7 @@ type Container struct {
 	Pidfd  *os.File       // of the first process; nil like Pid
 	Cgroup *cgroup.Cgroup // nil: it was gone when the container was loaded
 
+	root       rootMount // in a mount namespace with others
 	runtime    *Runtime
 	monitor    Executor
 	cgroupPath string
@@ -152,7 +153,7 @@ func (c *Container) Delete(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := c.removeResctrl(); err != nil {
+	if err := errors.Join(c.removeResctrl(), c.root.unmount()); err != nil {
 		return err
 	}
 	c.poststop(ctx)

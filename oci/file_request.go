@@ -30,6 +30,8 @@ const (
 	FileStart                                  // CreateRequest.Start
 	FileExtra                                  // CreateRequest.Extra[Index]
 	FileHalt                                   // the process's end of its halt
+	FileContainerRoot                          // the root directory of the container's first process
+	FileShown                                  // where the process hands over its root that others see
 	FileCopyUp                                 // where the process sends the directories of mounts[Index] with tmpcopyup
 	FileAgent                                  // where the process hands its seccomp listener over
 	FileUserNamespace                          // a user namespace with the mappings IDMap, made by newuidmap(1) and newgidmap(1)
@@ -104,7 +106,11 @@ var fileKindNames = map[FileKind]string{
 	FileRootfs: "rootfs", FileExec: "exec", FileCgroup: "cgroup", FileCgroupTasks: "cgroup-tasks", FileProcfs: "procfs",
 	FileNamespace: "namespace", FileTree: "tree", FileMount: "mount", FileContainer: "container",
 	FileContainerNamespace: "container-namespace", FileCopyUp: "copy-up", FileStart: "start", FileExtra: "extra", FileHalt: "halt",
+<<<<<<< ours
 	FileResctrl: "resctrl", FileUserNamespace: "user-namespace", FileAgent: "agent",
+=======
+	FileContainerRoot: "container-root", FileShown: "shown", FileResctrl: "resctrl",
+>>>>>>> theirs
 }
 
 // String returns the change as in "{set RDONLY recursive}".

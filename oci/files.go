@@ -20,7 +20,11 @@ type given struct {
 	status                  specs.ContainerState // of container, for an agent
 	mounts                  map[string]*os.File
 	join                    cgroup.Join
+<<<<<<< ours
 	start, halt, agent      *os.File
+=======
+	start, halt, shown      *os.File
+>>>>>>> theirs
 	copyUps                 map[int]*os.File // by the index of the mount
 	extra                   []*os.File
 }
@@ -68,10 +72,18 @@ func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, ow
 		f = g.copyUps[q.Index]
 	case FileHalt:
 		f = g.halt
+<<<<<<< ours
 	case FileAgent:
 		f = g.agent
+=======
+	case FileShown:
+		f = g.shown
+>>>>>>> theirs
 	case FileContainerNamespace:
-		f, err = openContainerNamespace(q, g)
+		f, err = openOfContainer("ns/"+containerNamespaceFiles[q.Namespace], unix.O_RDONLY, g)
+		return f, true, err
+	case FileContainerRoot:
+		f, err = openOfContainer("root", unix.O_PATH|unix.O_DIRECTORY, g)
 		return f, true, err
 	case FileResctrl:
 		f, err = r.openResctrl(q.Path)
@@ -117,9 +129,9 @@ func (r *Runtime) openNamespace(q *FileRequest) (*os.File, error) {
 	return f, nil
 }
 
-// openContainerNamespace opens a namespace of the container's first process, which is known to be that process still.
-func openContainerNamespace(q *FileRequest, g given) (*os.File, error) {
-	f, err := os.Open("/proc/" + itoa(g.pid) + "/ns/" + containerNamespaceFiles[q.Namespace])
+// openOfContainer opens a file of /proc/PID of the container's first process, which is known to be that process still.
+func openOfContainer(name string, flags int, g given) (*os.File, error) {
+	f, err := os.OpenFile("/proc/"+itoa(g.pid)+"/"+name, flags|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}

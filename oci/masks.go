@@ -41,6 +41,10 @@ func (a *assembly) maskPaths() {
 	if len(a.spec.Linux.MaskedPaths) == 0 {
 		return
 	}
+	if !a.ownMounts() {
+		a.maskShared()
+		return
+	}
 	m := a.makeMasks()
 	for _, p := range a.spec.Linux.MaskedPaths {
 		a.about("mask %s", p)

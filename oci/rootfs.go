@@ -34,17 +34,29 @@ func (a *assembly) openRoot() {
 		a.about("open the root file system %s", a.spec.Root.Path)
 		a.root = a.clonePath(a.hostPath(a.spec.Root.Path), recursive)
 	}
+<<<<<<< ours
+=======
+	if !a.ownMounts() {
+		return
+	}
+	a.about("isolate the mount namespace")
+	s := a.step(plan.OpMount)
+	s.Str[1], s.Arg[0] = "/", unix.MS_SLAVE|unix.MS_REC
+>>>>>>> theirs
 }
 
-// findPlace opens root.path for the root file system when hooks will look for it there. In the container's own mount namespace, not by
+// findPlace opens root.path for the root file system when hooks, or others in the mount namespace, will look for it there. In the container's own mount namespace, not by
 // the daemon: nothing can be attached to another's.
 func (a *assembly) findPlace() {
-	if !hook.BeforePivot(a.spec.Hooks) {
+	if !a.placed() {
 		return
 	}
 	a.about("open the place of the root file system: %s", a.spec.Root.Path)
 	a.place = a.openat(plan.NoReg, a.hostPath(a.spec.Root.Path), opath|directory, 0)
 }
+
+// placed says whether the root file system is attached at root.path.
+func (a *assembly) placed() bool { return !a.ownMounts() || hook.BeforePivot(a.spec.Hooks) }
 
 // attachRoot mounts the root file system. Without hooks it is on top of the host's root, so that it needs no directory there; the
 // process's own root stays the host's below it until pivot.
@@ -57,6 +69,7 @@ func (a *assembly) attachRoot() {
 		a.close(a.place)
 	}
 	a.setattr(a.root, a.rootfsIsolation())
+	a.showRoot()
 }
 
 // sealRoot makes read-only what is to be: mounts of the spec, and the root file system, without the mounts in it.
@@ -78,12 +91,13 @@ func (a *assembly) sealRoot() {
 // pivot makes the root file system the root and lets go of the host's: pivot_root(2), `pivot_root(".", ".")`, stacks the old root on
 // top of the new one, where it is unmounted from.
 func (a *assembly) pivot() {
-	if a.opts.NoPivot {
+	if a.opts.NoPivot && a.ownMounts() {
 		a.hideHost()
+		a.moveToTop()
 	}
 	a.about("enter the root file system")
 	a.step(plan.OpFchdir).FD = a.root
-	if a.opts.NoPivot {
+	if a.opts.NoPivot || !a.ownMounts() {
 		a.step(plan.OpChroot).Str[0] = "."
 	} else {
 		s := a.step(plan.OpPivotRoot)
@@ -109,6 +123,17 @@ func (a *assembly) hideHost() {
 		a.step(plan.OpUmount, unix.MNT_DETACH).Str[0] = path
 		a.tolerate(unix.EINVAL, unix.EPERM, unix.ENOENT)
 	}
+}
+
+// moveToTop moves the root file system on top of the host's root, if it was attached elsewhere: whoever joins the mount namespace comes to
+// what is on top.
+func (a *assembly) moveToTop() {
+	if !a.placed() {
+		return
+	}
+	a.about("move the root file system to the top")
+	s := a.step(plan.OpMoveMount)
+	s.FD, s.Str[0] = a.root, "/"
 }
 
 // makeCwd makes the working directory, if it is missing.

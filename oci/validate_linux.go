@@ -57,10 +57,7 @@ func (v *validator) namespaces() {
 			v.invalid(field+".path", "%q: not absolute", n.Path)
 		}
 		v.text(field+".path", n.Path)
-		// The mounts of a container in a namespace that others live in would outlive it, and pivot_root move their roots too.
-		v.unsupported(field+".path: join a mount namespace", n.Type == specs.MountNamespace && n.Path != "")
 	}
-	v.unsupported("linux.namespaces: a container without a mount namespace", !seen[specs.MountNamespace])
 }
 
 func (v *validator) userNamespace() {

@@ -183,6 +183,7 @@ func (m *maker) make(ctx context.Context, undo *undo) (conmon.Process, error) {
 		return conmon.Process{}, fmt.Errorf("process %d: %w", p.Pid, err)
 	}
 	c.Pid, c.StartTime, c.Notes = p.Pid, s.startTime, o.notes
+	c.Mount = made.Root()
 	if made.Cgroup != nil {
 		c.Freezer = made.Cgroup.FreezerFile()
 	}

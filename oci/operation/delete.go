@@ -68,7 +68,7 @@ func (c *container) delete(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if c.Hooks {
+	if c.Hooks || c.Mount != 0 {
 		err = c.deleteLoaded(ctx)
 	} else {
 		err = c.withCgroup(func(g *cgroup.Cgroup) error { return removeCgroup(ctx, g) })
@@ -98,7 +98,7 @@ func (c *container) end(ctx context.Context) error {
 	return nil
 }
 
-// deleteLoaded removes the cgroup by package oci, which runs the hooks.
+// deleteLoaded removes the cgroup by package oci, which runs the hooks and unmounts what others see.
 func (c *container) deleteLoaded(ctx context.Context) error {
 	e, err := c.runtime.openEngine()
 	if err != nil {

@@ -90,5 +90,5 @@ func (c *container) load(ctx context.Context, e *engine, o *once) (*oci.Containe
 	if !c.alive() {
 		pid = 0
 	}
-	return e.oci.Load(ctx, oci.LoadRequest{ID: c.ID, Spec: spec, Pid: pid, Monitor: o, Bundle: c.Bundle})
+	return e.oci.Load(ctx, oci.LoadRequest{ID: c.ID, Spec: spec, Pid: pid, Monitor: o, Bundle: c.Bundle, Root: c.Mount})
 }
