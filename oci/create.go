@@ -65,12 +65,8 @@ func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, erro
 	if err != nil {
 		return nil, err
 	}
-<<<<<<< ours
 	c.hooks, c.process = newHooks(q.ID, q.Spec, q.Bundle), c.containerProcess(q.Spec, q.Bundle)
-=======
-	c.hooks = newHooks(q.ID, q.Spec, q.Bundle)
 	c.root = newRootMount(q.Spec, q.Bundle, 0)
->>>>>>> theirs
 	options := r.createOptions(&q, c)
 	if err := options.look(&q); err != nil {
 		return nil, err
@@ -159,21 +155,16 @@ func (r *Runtime) carryOut(
 	if err != nil {
 		return conmon.Process{}, errors.Join(err, copied.finish(), finish())
 	}
-<<<<<<< ours
 	told, err := c.serveAgent(ctx, compiled, &g)
-=======
-	shown, err := c.watchRoot(compiled, &g)
->>>>>>> theirs
 	if err != nil {
 		return conmon.Process{}, errors.Join(err, copied.finish(), finish())
 	}
+	shown, err := c.watchRoot(compiled, &g)
+	if err != nil {
+		return conmon.Process{}, errors.Join(err, copied.finish(), finish(), told())
+	}
 	p, err := r.make(ctx, q, compiled, g, oom, &opened)
-<<<<<<< ours
-	if haltErr := errors.Join(copied.finish(), finish(), told()); haltErr != nil { // the executor knows only that the process died
-=======
-	err = errors.Join(err, shown())
-	if haltErr := errors.Join(copied.finish(), finish()); haltErr != nil { // the executor knows only that the process died
->>>>>>> theirs
+	if haltErr := errors.Join(copied.finish(), finish(), told(), shown()); haltErr != nil { // the executor knows only that the process died
 		if err == nil { // it is killed with its cgroup
 			p.Close()
 		}
@@ -262,12 +253,8 @@ func (r *Runtime) Load(ctx context.Context, q LoadRequest) (*Container, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", q.ID, err)
 	}
-<<<<<<< ours
 	c.hooks, c.process = newHooks(q.ID, q.Spec, q.Bundle), c.containerProcess(q.Spec, q.Bundle)
-=======
-	c.hooks = newHooks(q.ID, q.Spec, q.Bundle)
 	c.root = newRootMount(q.Spec, q.Bundle, q.Root)
->>>>>>> theirs
 	cg, err := r.cgroups.Open(c.cgroupPath)
 	if err != nil && !errors.Is(err, cgroup.ErrNotFound) {
 		return nil, err

@@ -106,11 +106,8 @@ var fileKindNames = map[FileKind]string{
 	FileRootfs: "rootfs", FileExec: "exec", FileCgroup: "cgroup", FileCgroupTasks: "cgroup-tasks", FileProcfs: "procfs",
 	FileNamespace: "namespace", FileTree: "tree", FileMount: "mount", FileContainer: "container",
 	FileContainerNamespace: "container-namespace", FileCopyUp: "copy-up", FileStart: "start", FileExtra: "extra", FileHalt: "halt",
-<<<<<<< ours
 	FileResctrl: "resctrl", FileUserNamespace: "user-namespace", FileAgent: "agent",
-=======
-	FileContainerRoot: "container-root", FileShown: "shown", FileResctrl: "resctrl",
->>>>>>> theirs
+	FileContainerRoot: "container-root", FileShown: "shown",
 }
 
 // String returns the change as in "{set RDONLY recursive}".

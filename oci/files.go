@@ -20,11 +20,8 @@ type given struct {
 	status                  specs.ContainerState // of container, for an agent
 	mounts                  map[string]*os.File
 	join                    cgroup.Join
-<<<<<<< ours
-	start, halt, agent      *os.File
-=======
-	start, halt, shown      *os.File
->>>>>>> theirs
+	start, halt             *os.File
+	agent, shown            *os.File
 	copyUps                 map[int]*os.File // by the index of the mount
 	extra                   []*os.File
 }
@@ -72,13 +69,10 @@ func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, ow
 		f = g.copyUps[q.Index]
 	case FileHalt:
 		f = g.halt
-<<<<<<< ours
 	case FileAgent:
 		f = g.agent
-=======
 	case FileShown:
 		f = g.shown
->>>>>>> theirs
 	case FileContainerNamespace:
 		f, err = openOfContainer("ns/"+containerNamespaceFiles[q.Namespace], unix.O_RDONLY, g)
 		return f, true, err

@@ -23,6 +23,9 @@ func (a *assembly) rootfsIsolation() Attributes {
 // unmounts them: a private copy would keep a device busy.
 func (a *assembly) isolate() {
 	a.openRoot()
+	if !a.ownMounts() {
+		return
+	}
 	a.about("isolate the mount namespace")
 	s := a.step(plan.OpMount)
 	s.Str[1], s.Arg[0] = "/", unix.MS_SLAVE|unix.MS_REC
@@ -34,19 +37,10 @@ func (a *assembly) openRoot() {
 		a.about("open the root file system %s", a.spec.Root.Path)
 		a.root = a.clonePath(a.hostPath(a.spec.Root.Path), recursive)
 	}
-<<<<<<< ours
-=======
-	if !a.ownMounts() {
-		return
-	}
-	a.about("isolate the mount namespace")
-	s := a.step(plan.OpMount)
-	s.Str[1], s.Arg[0] = "/", unix.MS_SLAVE|unix.MS_REC
->>>>>>> theirs
 }
 
-// findPlace opens root.path for the root file system when hooks, or others in the mount namespace, will look for it there. In the container's own mount namespace, not by
-// the daemon: nothing can be attached to another's.
+// findPlace opens root.path for the root file system when hooks, or others in the mount namespace, will look for it there. In the container's
+// mount namespace, not by the daemon: nothing can be attached to another's.
 func (a *assembly) findPlace() {
 	if !a.placed() {
 		return

@@ -160,12 +160,6 @@ func hasField(err error, field string) bool {
 func TestUnsupportedFieldsAreRefusedByName(t *testing.T) {
 	for _, c := range []struct{ patch, field string }{
 		{`{"vm": {"kernel": {"path": "/x"}}}`, "vm"},
-<<<<<<< ours
-		{`{"linux": {"namespaces": [{"type": "mount", "path": "/proc/1/ns/mnt"}]}}`, "linux.namespaces[0].path"},
-		{`{"linux": {"namespaces": [{"type": "uts"}]}}`, "linux.namespaces"},
-=======
-		{`{"linux": {"seccomp": {"defaultAction": "SCMP_ACT_NOTIFY", "listenerPath": "/x"}}}`, "linux.seccomp.listenerPath"},
->>>>>>> theirs
 	} {
 		err := Validate(patched(t, c.patch))
 		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), c.field) {
