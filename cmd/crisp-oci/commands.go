@@ -27,7 +27,7 @@ func commands() []command {
 	return []command{
 		createCommand(), deleteCommand(), killCommand(), listCommand(), runCommand(), startCommand(), stateCommand(),
 		specCommand(), validateCommand(),
-		pauseCommand(), resumeCommand(), execCommand(), psCommand(), updateCommand(),
+		pauseCommand(), resumeCommand(), execCommand(), psCommand(), updateCommand(), eventsCommand(),
 		featuresCommand(),
 	}
 }

@@ -17,17 +17,32 @@ func updateCommand() command {
 		about: "The update command changes limits of a container that exists: all that are given or, on an error, none.",
 		options: func(o *options) action {
 			var l limits
+			var rdt operation.RdtRequest
 			l.declare(o)
-			return simple(func(c *call) error {
-				r, err := l.resources(c.set)
-				if err != nil {
-					return err
-				}
-				return c.global.runtime().Update(c.ctx, c.args[0], r)
-			})
+			o.string(&rdt.L3CacheSchema, "l3-cache-schema", "", "schema of the caches, as in the file schemata of resctrl")
+			o.string(&rdt.MemBwSchema, "mem-bw-schema", "", "schema of the memory bandwidth, as in the file schemata of resctrl")
+			return simple(func(c *call) error { return update(c, &l, rdt) })
 		},
 	}
 }
+
+// update changes limits, and then what resctrl divides.
+func update(c *call, l *limits, rdt operation.RdtRequest) error {
+	r, err := l.resources(c.set)
+	divides := rdt != operation.RdtRequest{}
+	if errors.Is(err, errNoLimit) && divides {
+		return c.global.runtime().UpdateRdt(c.ctx, c.args[0], rdt)
+	}
+	if err == nil {
+		err = c.global.runtime().Update(c.ctx, c.args[0], r)
+	}
+	if err == nil && divides {
+		err = c.global.runtime().UpdateRdt(c.ctx, c.args[0], rdt)
+	}
+	return err
+}
+
+var errNoLimit = errors.New("no limit is given")
 
 // limits are the flags of update as they stand on the command line.
 type limits struct {
@@ -89,7 +104,7 @@ func (l *limits) resources(given map[string]bool) (*specs.LinuxResources, error)
 		}
 	}
 	if !any {
-		return nil, errors.New("no limit is given")
+		return nil, errNoLimit
 	}
 	return r, nil
 }
