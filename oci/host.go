@@ -13,9 +13,10 @@ type Host struct {
 	// AppArmorDir: AppArmor has files of its own in /proc/PID/attr (Linux 5.8).
 	AppArmorDir bool
 
-	// Rootless: this process may not mount, nor map any IDs but its own (UID, GID): what a container needs of that its own process does.
+	// Rootless: this process may not mount: what a container needs of that its own process does. UID and GID are its own.
 	Rootless bool
 	UID, GID uint32
+	MapsIDs  bool // it may map others than its own
 	// UserNamespace: this is not the host's user namespace; GroupsDenied: and setgroups(2) is forbidden in it.
 	UserNamespace, GroupsDenied bool
 

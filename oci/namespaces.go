@@ -76,7 +76,7 @@ func (a *assembly) requestNamespaces() {
 		case n.Path != "":
 			a.requestJoin(n, flag)
 		case n.Type == specs.CgroupNamespace:
-		case n.Type == specs.UserNamespace && a.opts.Host.Rootless && !a.selfMapped():
+		case n.Type == specs.UserNamespace && a.opts.Host.Rootless && !a.opts.Host.MapsIDs && !a.selfMapped():
 			a.plan.JoinUser = a.file(FileRequest{
 				Kind: FileUserNamespace, IDMap: &IDMap{UIDs: a.spec.Linux.UIDMappings, GIDs: a.spec.Linux.GIDMappings}, Note: "make the user namespace",
 			})

@@ -54,10 +54,12 @@ const initialUserNamespace = 0xEFFFFFFD
 // probeUser finds out who this is.
 func (h *Host) probeUser() {
 	h.Rootless = h.Capabilities&(1<<unix.CAP_SYS_ADMIN) == 0
+	h.MapsIDs = h.Capabilities&(1<<unix.CAP_SETUID) != 0 && h.Capabilities&(1<<unix.CAP_SETGID) != 0
 	h.UID, h.GID = uint32(os.Geteuid()), uint32(os.Getegid())
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/self/ns/user", &st); err == nil && st.Ino != initialUserNamespace {
 		h.UserNamespace = true
+		h.Rootless = h.Rootless || !ownsMounts(st.Ino)
 		b, err := os.ReadFile("/proc/self/setgroups")
 		h.GroupsDenied = err == nil && strings.HasPrefix(string(b), "deny")
 	}
@@ -69,6 +71,22 @@ func (h *Host) probeUser() {
 		o := &h.Hierarchies[i]
 		o.Own, _ = cgroup.PathIn(string(b), o.Controllers[0])
 	}
+}
+
+// ownsMounts says whether our mount namespace belongs to our user namespace, in which alone our rights hold.
+func ownsMounts(user uint64) bool {
+	f, err := os.Open("/proc/self/ns/mnt")
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	owner, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_USERNS)
+	if err != nil { // EPERM: it is an ancestor of ours
+		return false
+	}
+	defer unix.Close(owner)
+	var st unix.Stat_t
+	return unix.Fstat(owner, &st) == nil && st.Ino == user
 }
 
 // readCgroupMounts takes over the mounts of the cgroup file systems below /sys/fs/cgroup, the first of each. Elsewhere are those of
