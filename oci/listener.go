@@ -65,6 +65,9 @@ func (a *assembly) filteredLate(p *seccomp.Program) bool {
 	return p != nil && a.process.NoNewPrivileges && p.Listener == nil
 }
 
+// Notifies says whether the processes of the container have an agent.
+func (c *Container) Notifies() bool { return c.process != nil }
+
 // containerProcess is what an agent is told of the processes of a container; nil when there is none.
 func (c *Container) containerProcess(spec *specs.Spec, bundle string) *specs.ContainerProcessState {
 	if c.program == nil || c.program.Listener == nil {

@@ -90,7 +90,7 @@ func (c *container) exec(ctx context.Context, q *ExecRequest, kept *specs.Spec, 
 	}
 	defer e.Close()
 	o := &once{container: c, waits: true}
-	k, err := e.oci.Load(ctx, oci.LoadRequest{ID: c.ID, Spec: kept, Pid: c.Pid, Monitor: o})
+	k, err := e.oci.Load(ctx, oci.LoadRequest{ID: c.ID, Spec: kept, Bundle: c.Bundle, Pid: c.Pid, Monitor: o})
 	if err != nil {
 		return conmon.Process{}, err
 	}
@@ -98,11 +98,14 @@ func (c *container) exec(ctx context.Context, q *ExecRequest, kept *specs.Spec, 
 	if err := subreaper(true); err != nil {
 		return conmon.Process{}, err
 	}
-	_, err = k.Exec(ctx, oci.ExecRequest{
+	request := oci.ExecRequest{
 		Process: process, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Extra: extra, NoKeyring: c.NoKeyring, Cgroups: q.Cgroups,
-	})
-	if err != nil {
+	}
+	if k.Notifies() {
+		request.Status = specs.ContainerState(c.status())
+	}
+	if _, err = k.Exec(ctx, request); err != nil {
 		return conmon.Process{}, err
 	}
 	p := o.made
