@@ -49,7 +49,7 @@ func run(args []string) int {
 	name, args := args[0], args[1:]
 	c := find(name)
 	if c == nil {
-		fmt.Fprintf(os.Stderr, "No help topic for %q\n", name) // urfave's words
+		fmt.Fprintf(os.Stderr, "No help topic for '%s'\n", name) // urfave's words
 		return exitNoCommand
 	}
 	return g.command(c, args)

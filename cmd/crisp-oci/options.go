@@ -29,9 +29,10 @@ func newOptions() *options {
 // add registers a flag under its names, "bundle, b". value is what stands behind them in the help. An empty usage hides the flag.
 func (o *options) add(v flag.Value, names, value, usage string) {
 	all := strings.Split(strings.ReplaceAll(names, " ", ""), ",")
+	first := all[0]
 	for i, n := range all {
 		o.set.Var(v, n, usage)
-		o.primary[n] = all[0]
+		o.primary[n] = first
 		dashes := "--"
 		if len(n) == 1 {
 			dashes = "-"
