@@ -9,6 +9,6 @@ func (m *Manager) Check(r *specs.LinuxResources) error {
 	if r == nil {
 		return nil
 	}
-	_, err := m.translate(r, nil)
+	_, err := (&Cgroup{m: m}).translate(r, true)
 	return err
 }

@@ -43,7 +43,11 @@ func (t *translator) cpuV1(c *specs.LinuxCPU) {
 	t.bound("cpu.cfs_period_us", c.Period)
 	t.bound("cpu.cfs_burst_us", c.Burst)
 	if c.Quota != nil && *c.Quota != 0 {
-		w := write{controller: "cpu", file: "cpu.cfs_quota_us", value: strconv.FormatInt(max(*c.Quota, -1), 10), later: true}
+		quota := max(*c.Quota, -1)
+		if t.percents && quota > 0 {
+			quota = wholePercents(quota, t.periodV1(c))
+		}
+		w := write{controller: "cpu", file: "cpu.cfs_quota_us", value: strconv.FormatInt(quota, 10), later: true}
 		t.writes = append(t.writes, w)
 	}
 }
@@ -101,7 +105,31 @@ func (t *translator) cpuMax(quota, period string) string {
 	if period == "" {
 		period = old[1]
 	}
+	if q, err := strconv.ParseInt(quota, 10, 64); err == nil && t.percents { // not "max"
+		p, _ := strconv.ParseUint(period, 10, 64)
+		quota = strconv.FormatInt(wholePercents(q, p), 10)
+	}
 	return quota + " " + period
+}
+
+func (t *translator) periodV1(c *specs.LinuxCPU) uint64 {
+	if c.Period != nil && *c.Period != 0 {
+		return *c.Period
+	}
+	if now, ok := t.currentUint("cpu", "cpu.cfs_period_us"); ok {
+		return now
+	}
+	return defaultPeriod
+}
+
+// wholePercents rounds a quota up to whole percents of a CPU, as runc does for systemd, which keeps no more of it: otherwise the next time
+// that it writes its files the container would get less than it asked for.
+func wholePercents(quota int64, period uint64) int64 {
+	if period == 0 || quota <= 0 || quota > math.MaxInt64/100 {
+		return quota
+	}
+	percents := (uint64(quota)*100 + period - 1) / period
+	return int64((percents*period + 99) / 100)
 }
 
 // weight converts CPU shares (2 … 262144, default 1024) to a cpu.weight (1 … 10000, default 100), by the quadratic function

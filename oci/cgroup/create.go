@@ -16,33 +16,54 @@ import (
 )
 
 // undoTimeout bounds the removal of what a failed Create made.
-const undoTimeout = time.Second
+const undoTimeout = 5 * time.Second
 
-// Create makes the cgroup with these resources (nil: no limits), and its parents where they are missing. path is an
-// absolute cgroupsPath in the cgroupfs form, like "/kubepods/pod1/crisp-ab12". One that exists is taken over when it has no
-// processes, otherwise the error is ErrBusy. Access to devices is denied but for those that r allows and DefaultDevices.
-// Nothing of it is left on error, except parents.
+// A Request says what cgroup to make.
+type Request struct {
+	// Path is a cgroupsPath, like "/kubepods/pod1/crisp-ab12", or "kubepods-pod1.slice:crisp:ab12" where there is a driver.
+	Path        string
+	Resources   *specs.LinuxResources // nil: no limits
+	Annotations map[string]string     // of the container; for the driver
+}
+
+// Create is Make of a path with resources.
 func (m *Manager) Create(cgroupsPath string, r *specs.LinuxResources) (*Cgroup, error) {
-	p, err := cleanPath(cgroupsPath)
+	return m.Make(context.Background(), Request{Path: cgroupsPath, Resources: r})
+}
+
+// Make makes the cgroup, and its parents where they are missing. One that exists is taken over when it has no
+// processes, otherwise the error is ErrBusy. Access to devices is denied but for those that the resources allow and DefaultDevices.
+// Nothing of it is left on error, except parents.
+func (m *Manager) Make(ctx context.Context, q Request) (*Cgroup, error) {
+	c, err := m.at(q.Path)
 	if err != nil {
 		return nil, err
 	}
+	r := q.Resources
 	if r == nil {
 		r = &specs.LinuxResources{}
 	}
-	c := &Cgroup{m: m, path: p}
-	writes, err := m.translate(r, nil)
+	writes, err := c.translate(r, true)
 	if err != nil {
 		return nil, fmt.Errorf("cgroup %s: %w", c.Path(), err)
+	}
+	if c.unit != nil {
+		if writes, err = c.startUnit(ctx, &q, writes); err != nil {
+			return nil, err
+		}
 	}
 	var made []*hierarchy
 	undo := func(err error) error {
 		ctx, cancel := context.WithTimeout(context.Background(), undoTimeout)
 		defer cancel()
-		return errors.Join(fmt.Errorf("cgroup %s: %w", c.Path(), err), c.removeFrom(ctx, made))
+		err = fmt.Errorf("cgroup %s: %w", c.Path(), err)
+		if c.unit != nil {
+			return errors.Join(err, c.Remove(ctx))
+		}
+		return errors.Join(err, c.removeFrom(ctx, made))
 	}
 	for _, h := range m.hierarchies {
-		ok, err := m.make(h, p)
+		ok, err := c.make(h)
 		if ok {
 			made = append(made, h)
 		}
@@ -50,7 +71,7 @@ func (m *Manager) Create(cgroupsPath string, r *specs.LinuxResources) (*Cgroup, 
 			return nil, undo(err)
 		}
 	}
-	if err := m.limit(p, writes); err != nil {
+	if err := m.limit(c.path, writes); err != nil {
 		return nil, undo(err)
 	}
 	if err := c.setDevices(r.Devices); err != nil {
@@ -76,12 +97,16 @@ func (m *Manager) limit(p string, writes []write) error {
 }
 
 // make makes the directory in one hierarchy. made is true also when a later step failed.
-func (m *Manager) make(h *hierarchy, p string) (made bool, err error) {
+func (c *Cgroup) make(h *hierarchy) (made bool, err error) {
+	p := c.path
 	if made, err = h.mkdir(p); err != nil {
 		return made, err
 	}
 	if made {
 		return true, h.prepare(p)
+	}
+	if c.unit != nil { // the driver has made it, and has a process in it
+		return false, nil
 	}
 	procs, err := h.read(path.Join(p, "cgroup.procs"))
 	if err == nil && procs != "" {

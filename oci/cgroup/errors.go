@@ -19,8 +19,8 @@ var (
 var (
 	// ErrBusy: the cgroup has processes.
 	ErrBusy = errors.New("cgroup in use")
-	// ErrSystemd: the path has the systemd driver's form "slice:prefix:name".
-	ErrSystemd = errors.New("systemd cgroup driver not supported")
+	// ErrNoDriver: the path has the systemd driver's form "slice:prefix:name".
+	ErrNoDriver = errors.New("a path for the systemd cgroup driver, which is not in use")
 )
 
 // Errors of Create and Set: the request asks for what this host's cgroups do not have, or contradicts itself.

@@ -13,13 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Join is how a process gets into the cgroup. The caller closes it.
+// A Join is how a process gets into the cgroup. The caller closes it when the process is there.
 type Join struct {
 	Dir *os.File // v2 and hybrid: the directory, for CLONE_INTO_CGROUP; nil on v1
 	// Tasks is, for v1 and hybrid, the file tasks of every v1 hierarchy, write-only: the process, which has one thread, writes "0"
 	// to each. A write to cgroup.procs, or to a v2 hierarchy at all, would take cgroup_threadgroup_rwsem for writing, which on an
 	// idle machine waits for an RCU grace period: 4 to 14 ms (cgroup_procs_write_start, "we can skip the global lock").
 	Tasks []*os.File
+
+	settle func() error // see held
 }
 
 // Close closes the files.
@@ -30,6 +32,9 @@ func (j Join) Close() error {
 	}
 	for _, f := range j.Tasks {
 		errs = append(errs, f.Close())
+	}
+	if j.settle != nil {
+		errs = append(errs, j.settle())
 	}
 	return errors.Join(errs...)
 }
@@ -79,6 +84,9 @@ func (c *Cgroup) joinPaths(paths []string) (Join, error) {
 		} else {
 			j.Tasks = append(j.Tasks, f)
 		}
+	}
+	if c.held != nil {
+		j.settle = c.settle
 	}
 	return j, nil
 }

@@ -16,6 +16,9 @@ import (
 // Kill kills every process of the cgroup and of those below it and waits until none is left, at most until ctx ends:
 // then the error is a *StuckError that names them. A frozen cgroup is thawed.
 func (c *Cgroup) Kill(ctx context.Context) error {
+	if err := c.settle(); err != nil {
+		return err
+	}
 	w, err := newWaiter(ctx)
 	if err != nil {
 		return err

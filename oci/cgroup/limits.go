@@ -32,16 +32,18 @@ type translator struct {
 	// current reads the cgroup's file; nil when the cgroup is new.
 	current func(controller, file string) (string, error)
 	warn    func(msg, object string)
-	writes  []write
-	errs    []error
+	// percents: CPU quotas are whole percents of a CPU, which is what systemd keeps of them.
+	percents bool
+	writes   []write
+	errs     []error
 }
 
-// translate turns the resources into writes, in their order. c is nil for a new cgroup.
-func (m *Manager) translate(r *specs.LinuxResources, c *Cgroup) ([]write, error) {
-	t := &translator{version: m.version, warn: m.warnOnce}
-	if c != nil {
+// translate turns the resources into writes, in their order.
+func (c *Cgroup) translate(r *specs.LinuxResources, isNew bool) ([]write, error) {
+	t := &translator{version: c.m.version, warn: c.m.warnOnce, percents: c.unit != nil}
+	if !isNew {
 		t.current = func(controller, file string) (string, error) {
-			return m.controller(controller).read(path.Join(c.path, file))
+			return c.m.controller(controller).read(path.Join(c.path, file))
 		}
 	}
 	t.resources(r)

@@ -41,10 +41,12 @@ func (m Mode) String() string {
 type Config struct {
 	Root string       // where the hierarchies are mounted; "" is /sys/fs/cgroup
 	Log  *slog.Logger // nil: slog.Default
-	Lazy bool         // open a hierarchy when it is first wanted; a program that lives long finds out at once what it cannot open
 	// Only are the hierarchies to work with, by the names of Manager.Hierarchies, and "unified"; nil: all. With none of them there are no
 	// cgroups: what asks for limits is refused, all else goes well.
 	Only []string
+	// Driver makes cgroups whose paths have its form; nil: there are none.
+	Driver Driver
+	Lazy   bool // open a hierarchy when it is first wanted; a program that lives long finds out at once what it cannot open
 }
 
 // A Manager is the host's cgroup file systems. It is safe for concurrent use.
@@ -52,6 +54,7 @@ type Manager struct {
 	hierarchies []*hierarchy // v2: the one; v1: in the order of mounts; hybrid: the unified one last
 	unified     *hierarchy   // v2 or hybrid; nil: v1 only
 	mode        Mode
+	driver      Driver
 	log         *slog.Logger
 	buffers     sync.Pool // of *reader
 	filters     filterCache
@@ -68,7 +71,7 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	m := &Manager{log: cfg.Log, warned: map[string]bool{}}
+	m := &Manager{driver: cfg.Driver, log: cfg.Log, warned: map[string]bool{}}
 	m.buffers.New = func() any { return newReader() }
 	if cfg.Only != nil && len(cfg.Only) == 0 {
 		m.mode = V1
@@ -147,18 +150,17 @@ func (m *Manager) Hierarchies() []string {
 
 // Open returns the handle of a cgroup that exists already; ErrNotFound when it does in no hierarchy.
 func (m *Manager) Open(cgroupsPath string) (*Cgroup, error) {
-	p, err := cleanPath(cgroupsPath)
+	c, err := m.at(cgroupsPath)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cgroup{m: m, path: p}
 	if len(m.hierarchies) == 0 {
 		return c, nil
 	}
 	for _, h := range m.hierarchies {
 		root, err := h.fd()
 		if err == nil {
-			err = unix.Faccessat(root, p, unix.F_OK, 0)
+			err = unix.Faccessat(root, c.path, unix.F_OK, 0)
 		}
 		if err == nil {
 			return c, nil
@@ -170,11 +172,34 @@ func (m *Manager) Open(cgroupsPath string) (*Cgroup, error) {
 	return nil, fmt.Errorf("cgroup %s: %w", c.Path(), ErrNotFound)
 }
 
+// at returns the handle of a cgroup that may exist.
+func (m *Manager) at(cgroupsPath string) (*Cgroup, error) {
+	if !isUnit(cgroupsPath) {
+		p, err := cleanPath(cgroupsPath)
+		return &Cgroup{m: m, path: p}, err
+	}
+	if m.driver == nil {
+		return nil, fmt.Errorf("cgroup %q: %w", cgroupsPath, ErrNoDriver)
+	}
+	u, err := m.driver.Unit(cgroupsPath)
+	if err != nil {
+		return nil, fmt.Errorf("cgroup %q: %w", cgroupsPath, err)
+	}
+	p, err := cleanPath(u.Directory)
+	return &Cgroup{m: m, path: p, unit: &u}, err
+}
+
+// Directory is where a cgroupsPath is, below the root of each hierarchy, whether it exists or not.
+func (m *Manager) Directory(cgroupsPath string) (string, error) {
+	c, err := m.at(cgroupsPath)
+	if err != nil {
+		return "", err
+	}
+	return c.Path(), nil
+}
+
 // cleanPath makes the path relative to the hierarchies' roots. ".." cannot lead out of them.
 func cleanPath(p string) (string, error) {
-	if strings.Count(p, ":") == 2 && !strings.Contains(p, "/") {
-		return "", fmt.Errorf("cgroup %q: %w", p, ErrSystemd)
-	}
 	clean := path.Clean("/" + p)[1:]
 	if clean == "" || strings.ContainsAny(clean, "\x00\n") {
 		return "", fmt.Errorf("cgroup path %q: %w", p, ErrInvalid)
@@ -217,6 +242,8 @@ func (m *Manager) warnOnce(msg, object string) {
 type Cgroup struct {
 	m    *Manager
 	path string // relative to each root
+	unit *Unit  // nil: it is our own
+	held *held  // nil: nothing
 }
 
 // Path is the path below the root of each hierarchy.

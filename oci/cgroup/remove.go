@@ -23,8 +23,17 @@ const (
 )
 
 // Remove removes the cgroup and those below it. It is no error when it is gone already, and ErrBusy when processes are left,
-// which it names.
-func (c *Cgroup) Remove(ctx context.Context) error { return c.removeFrom(ctx, c.m.hierarchies) }
+// which it names. The driver hears of it afterwards: it would wait for processes that are left, a minute and a half.
+func (c *Cgroup) Remove(ctx context.Context) error {
+	settleErr := c.settle()
+	if err := c.removeFrom(ctx, c.m.hierarchies); err != nil {
+		return errors.Join(err, settleErr)
+	}
+	if c.unit == nil {
+		return nil
+	}
+	return errors.Join(c.m.driver.Stop(ctx, c.unit.Name), settleErr)
+}
 
 func (c *Cgroup) removeFrom(ctx context.Context, hierarchies []*hierarchy) error {
 	var busy []*hierarchy

@@ -3,6 +3,7 @@
 package cgroup
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path"
@@ -25,12 +26,19 @@ func (c *Cgroup) Set(r *specs.LinuxResources) error {
 	return nil
 }
 
+// set writes the files first, where the kernel says whether it can be. A driver that hears of it writes what it makes of the limits,
+// so what was asked for is written again after it.
 func (c *Cgroup) set(r *specs.LinuxResources) error {
-	writes, err := c.m.translate(r, c)
+	writes, err := c.translate(r, false)
 	if err != nil {
 		return err
 	}
 	done, err := c.m.run(c.path, writes, true)
+	if err == nil && c.unit != nil && len(writes) > 0 {
+		if err = c.tell(writes); err == nil {
+			_, err = c.m.run(c.path, writes, false)
+		}
+	}
 	if err == nil && r.Devices != nil {
 		err = c.setDevices(r.Devices)
 	}
@@ -41,10 +49,21 @@ func (c *Cgroup) set(r *specs.LinuxResources) error {
 		err = fmt.Errorf("%w: %w", ErrBelowUsage, err)
 	}
 	slices.Reverse(done)
-	if _, restoreErr := c.m.run(c.path, done, false); restoreErr != nil {
+	_, restoreErr := c.m.run(c.path, done, false)
+	if restoreErr == nil && c.unit != nil && len(done) > 0 {
+		if restoreErr = c.tell(done); restoreErr == nil {
+			_, restoreErr = c.m.run(c.path, done, false)
+		}
+	}
+	if restoreErr != nil {
 		err = errors.Join(err, fmt.Errorf("restore: %w", restoreErr))
 	}
 	return err
+}
+
+// tell has the driver know what was written.
+func (c *Cgroup) tell(writes []write) error {
+	return c.m.driver.Set(context.Background(), c.unit.Name, settings(writes))
 }
 
 // run applies writes. With keep it returns what would restore the files that were changed, also on error.
