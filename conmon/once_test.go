@@ -418,6 +418,40 @@ func TestOnceWithoutRoot(t *testing.T) {
 	wantExit(t, first.Pid, 1)
 }
 
+// TestOnceAsRootOfAUserNamespace runs itself as one, as an engine without root does. Whoever joins a PID namespace there cannot go back.
+func TestOnceAsRootOfAUserNamespace(t *testing.T) {
+	if os.Getenv(nested) == "" {
+		needRoot(t)
+		c := exec.Command("/proc/self/exe", "-test.run=^TestOnceAsRootOfAUserNamespace$", "-test.v")
+		ids := []syscall.SysProcIDMap{{HostID: 100_000, Size: 65536}}
+		c.Env = append(os.Environ(), nested+"=1")
+		c.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags: unix.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids, GidMappingsEnableSetgroups: true,
+			Credential: &syscall.Credential{},
+		}
+		if out, err := c.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("PASS: TestOnceAsRootOfAUserNamespace")) {
+			t.Errorf("in a user namespace: %v\n%s", err, out)
+		}
+		return
+	}
+	reaper(t)
+	p := script("read x", false)
+	p.CloneFlags = unix.CLONE_NEWPID
+	inR, inW := pipe(t)
+	first := mustOnce(t, ExecRequest{Plan: p, Stdin: inR})
+	q := script("test $$ -lt 20 && echo joined", false)
+	q.JoinPID = q.File()
+	r, w := pipe(t)
+	second := mustOnce(t, ExecRequest{Plan: q, Files: []*os.File{first.Pidfd}, Stdout: w})
+	wantExit(t, second.Pid, 0)
+	mustRead(t, r, "joined\n")
+	inW.Close()
+	wantExit(t, first.Pid, 1)
+}
+
+// nested marks a test that runs itself in a user namespace.
+const nested = "CRISP_TEST_NESTED"
+
 func TestOnceGivesTheTerminal(t *testing.T) {
 	needRoot(t)
 	reaper(t)

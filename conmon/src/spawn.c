@@ -86,7 +86,7 @@ static pid_t clone_directly(const struct child *c, int *pidfd, struct failure *f
 	pid_t pid = clone_child(c, pidfd, SIGCHLD, 0);
 	if (pid < 0)
 		failed(f, CR_AT_CLONE, errno);
-	if (h->join_pid >= 0 && setns(srv.pidns, K_CLONE_NEWPID) < 0)
+	if (h->join_pid >= 0 && !srv.once && setns(srv.pidns, K_CLONE_NEWPID) < 0) /* once: root of a user namespace may not go back */
 		_exit(71); /* the next child would be born in a foreign namespace */
 	return pid;
 }
