@@ -75,7 +75,9 @@ func TestKeyring(t *testing.T) {
 	s := newStepper(t)
 	name := "crisp-test-" + newID()[:12]
 	s.do(plan.OpKeyring, func(st *plan.Step) { st.Str[0] = name })
-	s.wantOutput("grep -c 'keyring *"+name+"' /proc/keys", "1")
+	const setperm, session, permissions = 5, 1<<64 - 3, 0x3f1b0000
+	s.do(plan.OpKeyctl, func(st *plan.Step) { st.Arg = [4]uint64{setperm, session, permissions} })
+	s.wantOutput("grep -c '3f1b0000 .* keyring *"+name+"' /proc/keys", "1")
 }
 
 func TestMemoryPolicy(t *testing.T) {

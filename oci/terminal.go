@@ -80,5 +80,16 @@ func (a *assembly) newSession() {
 	a.about("join the session keyring")
 	s := a.step(plan.OpKeyring)
 	s.Str[0] = "_ses." + a.opts.ID // as runc names it: one for all processes of the container
-	a.tolerate(unix.ENOSYS)
+	refused := a.tolerate(unix.ENOSYS)
+	a.step(plan.OpKeyctl, unix.KEYCTL_SETPERM, sessionKeyring, searchableByUser)
+	a.tolerate(unix.EACCES, unix.EPERM) // it is another's: it was joined
+	a.skipHere(refused)
 }
+
+const (
+	// sessionKeyring is KEY_SPEC_SESSION_KEYRING.
+	sessionKeyring = 1<<64 - 3
+	// searchableByUser is what the kernel gives a session keyring (possessor: all, user: view and read), and search for the user: who
+	// joins it by its name, as an exec does, must be allowed to search it (find_keyring_by_name), or gets another of the same name.
+	searchableByUser = 0x3f1b0000
+)

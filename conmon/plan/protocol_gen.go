@@ -100,7 +100,7 @@ const (
 	OpVerifyFs Op = 42
 	// OpVerifyDev does fail with ENODEV unless f is a character device with rdev b (a = S_IFCHR).
 	OpVerifyDev Op = 43
-	// OpStdio does make fds 0, 1, 2 of this child: from the monitor's pipes (CREATE) or the fds passed by EXEC; stdin /dev/null when none.
+	// OpStdio does make fds 0, 1, 2 of this child: from the monitor's pipes (CREATE) or the fds passed by EXEC; the container's /dev/null for those that are none or a /dev/null.
 	OpStdio Op = 44
 	// OpPty does open ptmx below the devpts directory f, TIOCSPTLCK 0, size a rows b columns (0: leave), TIOCGPTPEER as fds 0, 1, 2, setsid, TIOCSCTTY, fchown to c:d, send the master to the monitor; -> the peer (for a bind on /dev/console).
 	OpPty Op = 45
@@ -126,6 +126,8 @@ const (
 	OpIoctl Op = 55
 	// OpRemount does before Linux 5.12: what MOUNT_SETATTR does with b and c, on the one mount f, which must be attached and seen: MS_REMOUNT | MS_BIND on /proc/self/fd, of which the plan has made sure.
 	OpRemount Op = 56
+	// OpKeyctl does keyctl(a, b, c, d).
+	OpKeyctl Op = 57
 	// OpVerifyText does fail with ESTALE unless the file s below f, opened as WRITE does (a), begins with t (len bytes) and ends there, or goes on with a space, a newline or a NUL.
 	OpVerifyText Op = 60
 )
@@ -186,6 +188,7 @@ var ops = map[Op]struct{ name, shape string }{
 	OpSocket:           {"SOCKET", "o"},
 	OpIoctl:            {"IOCTL", "fs1"},
 	OpRemount:          {"REMOUNT", "f"},
+	OpKeyctl:           {"KEYCTL", ""},
 	OpVerifyText:       {"VERIFY_TEXT", "fst1"},
 }
 

@@ -68,11 +68,13 @@ var vocabulary = map[Op]words{
 	OpMkpath:           {f: "in", args: [4]arg{{"mode", octal, true}, {"uid", id, true}, {"gid", id, true}}},
 	OpSocket:           {args: [4]arg{{"family", number, true}, {"type", number, true}, {"protocol", number, false}}},
 	OpIoctl:            {args: [4]arg{{"", ioctlRequest, true}}},
+	OpKeyctl:           {args: [4]arg{{"", decimal, true}, {"keyring", signed, true}, {"value", number, true}}},
 	OpRemount:          {args: [4]arg{{"", nil, false}, {"set", MountAttributes, false}, {"clear", MountAttributes, false}}},
 	OpExec:             {args: [4]arg{{"", nil, false}, {"files", decimal, false}, {"from", decimal, false}}},
 }
 
 func decimal(v uint64) string { return fmt.Sprint(v) }
+func signed(v uint64) string  { return fmt.Sprint(int64(v)) }
 func octal(v uint64) string   { return fmt.Sprintf("%#o", v) }
 func quoted(b []byte) string  { return fmt.Sprintf("%q", b) }
 

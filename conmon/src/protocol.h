@@ -120,7 +120,8 @@ struct cr_step {
 	             "RESOLVE_BENEATH|NO_MAGICLINKS|NO_SYMLINKS|NO_XDEV unless a = 1: no O_NOFOLLOW checks but RESOLVE_IN_ROOT)") \
 	X(VERIFY_FS, 42, "f", "fail with EXDEV unless fstatfs(f).f_type == a") \
 	X(VERIFY_DEV, 43, "f", "fail with ENODEV unless f is a character device with rdev b (a = S_IFCHR)") \
-	X(STDIO, 44, "", "make fds 0, 1, 2 of this child: from the monitor's pipes (CREATE) or the fds passed by EXEC; stdin /dev/null when none") \
+	X(STDIO, 44, "", "make fds 0, 1, 2 of this child: from the monitor's pipes (CREATE) or the fds passed by EXEC; the container's /dev/null for those " \
+	             "that are none or a /dev/null") \
 	X(PTY, 45, "fO", "open ptmx below the devpts directory f, TIOCSPTLCK 0, size a rows b columns (0: leave), TIOCGPTPEER as fds 0, 1, 2, setsid, " \
 	           "TIOCSCTTY, fchown to c:d, send the master to the monitor; -> the peer (for a bind on /dev/console)") \
 	X(SEND_FD, 46, "fG", "send register f with kind a: to the socket in register g as a struct cr_sync, or without one to the monitor, who hands it to the " \
@@ -137,6 +138,7 @@ struct cr_step {
 	X(IOCTL, 55, "fs1", "ioctl(f, a, s: len bytes that the kernel only reads)") \
 	X(REMOUNT, 56, "f", "before Linux 5.12: what MOUNT_SETATTR does with b and c, on the one mount f, which must be attached and seen: MS_REMOUNT | MS_BIND " \
 	              "on /proc/self/fd, of which the plan has made sure") \
+	X(KEYCTL, 57, "", "keyctl(a, b, c, d)") \
 	X(VERIFY_TEXT, 60, "fst1", "fail with ESTALE unless the file s below f, opened as WRITE does (a), begins with t (len bytes) and ends there, or goes on " \
 	                   "with a space, a newline or a NUL")
 

@@ -41,7 +41,7 @@ static const struct { uint16_t nr; uint8_t arg[6]; } plain[CR_OP_MAX] = {
 	[CR_OP_SCHED_SETATTR] = { SYS_sched_setattr, { ZERO, S, ZERO } }, [CR_OP_IOPRIO_SET] = { SYS_ioprio_set, { ONE, ZERO, A } },
 	[CR_OP_SCHED_SETAFFINITY] = { SYS_sched_setaffinity, { ZERO, L, S } }, [CR_OP_SET_MEMPOLICY] = { SYS_set_mempolicy, { A, S, BITS } },
 	[CR_OP_SETRLIMIT] = { SYS_prlimit64, { ZERO, A, AT_B, ZERO } }, [CR_OP_SOCKET] = { SYS_socket, { A, B, C } },
-	[CR_OP_IOCTL] = { SYS_ioctl, { F, A, S } },
+	[CR_OP_IOCTL] = { SYS_ioctl, { F, A, S } }, [CR_OP_KEYCTL] = { SYS_keyctl, { A, B, C, D } },
 };
 
 static int fd_of(const struct run *r, int16_t reg) { return reg < 0 ? AT_FDCWD : r->reg[reg]; }
@@ -245,9 +245,12 @@ static int null_device(void)
 
 static int step_stdio(const struct run *r)
 {
+	struct stat st;
 	int null = null_device(), rc = null;
-	for (int i = 0; i < 3 && rc >= 0; i++)
-		rc = dup2(r->child->stdio[i] < 0 ? null : r->child->stdio[i], i);
+	for (int i = 0; i < 3 && rc >= 0; i++) { /* a /dev/null of the host is not the container's to change */
+		int fd = r->child->stdio[i];
+		rc = dup2(fd < 0 || (fstat(fd, &st) == 0 && is_device(&st, makedev(1, 3))) ? null : fd, i);
+	}
 	fd_close(&null);
 	return rc < 0 ? -1 : 0;
 }
@@ -396,9 +399,12 @@ static int step_exec(struct run *r, const struct cr_step *s)
 	return -1;
 }
 
+static void end(int sig) { _exit(128 + sig); }
+
 static int step_barrier(struct run *r, const struct cr_step *s)
 {
-	char go;
+	char go; /* process 1 of a namespace would be deaf to these; its exec takes the handlers away */
+	signal(SIGHUP, end), signal(SIGINT, end), signal(SIGQUIT, end), signal(SIGTERM, end);
 	if (send_sync(r->sync, (struct cr_sync){ .kind = CR_SYNC_BARRIER }, -1) < 0)
 		return -1;
 	if (read(r->sync, &go, 1) != 1)

@@ -91,3 +91,24 @@ func (k *bundle) userNamespace() {
 	k.spec.Linux.UIDMappings, k.spec.Linux.GIDMappings = ids, slices.Clone(ids)
 	k.spec.Linux.Namespaces = append(k.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
 }
+
+// TestNullDeviceOnStdioIsTheContainersOwn: root in a container may change the mode of what is its stdin. With /dev/null of whoever starts it,
+// nobody on the host could open that any more.
+func TestNullDeviceOnStdioIsTheContainersOwn(t *testing.T) {
+	b := newBench(t)
+	f := b.node("null")
+	before := describe(t, f)
+	b.stdio = f
+	b.bundle("spoil").run().ok()
+	if now := describe(t, f); now != before {
+		t.Errorf("run: the device was %s and is %s", before, now)
+	}
+	c := b.bundle("wait").create()
+	c.start()
+	c.exec(nil, "spoil").ok()
+	if now := describe(t, f); now != before {
+		t.Errorf("exec: the device was %s and is %s", before, now)
+	}
+	b.stdio = nil
+	c.delete()
+}

@@ -14,6 +14,7 @@
 //	probe chmod PATH      changes a file's mode, and ends with 1 when that fails
 //	probe reopen          opens /dev/stdout, as many programs do for their logs, and writes "reopened"
 //	probe save PATH       writes what comes on stdin into a file, and then what facts prints
+//	probe keyring         prints the number of its session keyring, and waits as wait does if an argument follows
 //	probe syscall         calls setdomainname and tells what came of it
 package main
 
@@ -71,6 +72,11 @@ func main() {
 		if err := save(args[0]); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
+		}
+	case "keyring":
+		fmt.Println(unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false))
+		if len(args) > 0 {
+			wait()
 		}
 	case "syscall":
 		fmt.Println(unix.Setdomainname([]byte("x")))

@@ -12,6 +12,7 @@
 //	attacker watch FILE         looks at the other processes all the time, counts its rounds in FILE, prints sightings on SIGTERM
 //	attacker overwrite          tries to write to what other processes execute
 //	attacker swap A B           exchanges two files until SIGTERM
+//	attacker spoil              changes the mode of its stdin, stdout and stderr
 //	attacker write PATH TEXT    writes into a file and prints the error
 //	attacker mknod TYPE MAJ MIN makes a device node, opens it, and prints the errors
 //	attacker cgroup             tries the ways out by cgroups, and prints what was possible
@@ -54,6 +55,10 @@ func main() {
 		overwrite()
 	case "swap":
 		swap(args[0], args[1])
+	case "spoil":
+		for fd := range 3 {
+			_ = unix.Fchmod(fd, 0) // the test looks what came of it
+		}
 	case "write":
 		fmt.Println(write(args[0], args[1]))
 	case "mknod":
