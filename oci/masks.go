@@ -59,7 +59,9 @@ func (a *assembly) makeMasks() masks {
 	null := a.openat(plan.NoReg, "/dev/null", opath|nofollow, noSymlinks)
 	a.verify(null, device{kind: unix.S_IFCHR, number: unix.Mkdev(1, 3)})
 	file := a.clone(null, 0)
-	a.setattr(file, Attributes{Set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC})
+	a.setattr(file, Attributes{
+		Set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC, Propagation: unix.MS_PRIVATE, // of what the host mounts there
+	})
 	a.attach(file, null)
 	a.close(null)
 	a.about("make the mask for directories")
