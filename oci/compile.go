@@ -33,6 +33,7 @@ type CompileOptions struct {
 	Extra      int             // so many files from number 3 on come
 	Halt       bool            // the process waits for us before it enters its root
 	NoPivot    bool            // chroot instead of pivot_root
+	HostProcs  []string        // with NoPivot: where the host has procfs and sysfs mounted, in the order of the mounts
 	NoKeyring  bool            // no session keyring of its own
 	// FindProgram: that the program is missing is found out before the barrier.
 	FindProgram bool

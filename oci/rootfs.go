@@ -3,6 +3,8 @@
 package oci
 
 import (
+	"slices"
+
 	"crisp/conmon/plan"
 	"crisp/oci/hook"
 
@@ -109,13 +111,27 @@ func (a *assembly) pivot() {
 	a.close(a.root)
 }
 
-// hideHost unmounts the host's procfs and sysfs, which stay below the root when it is only entered by chroot: whoever may mount could
-// otherwise have them in full, however the container's are masked (mount_too_revealing in fs/namespace.c; runc's msMoveRoot).
+// hideHost unmounts the host's procfs and sysfs, all of them, also those below others: they stay in the mount namespace when the root is only
+// entered by chroot, and whoever may mount could otherwise have them in full, however the container's are masked (mount_too_revealing in
+// fs/namespace.c; runc's msMoveRoot). Who is not the host's root cannot unmount what it inherits, and covers it.
 func (a *assembly) hideHost() {
-	for _, path := range []string{"/proc", "/sys"} {
+	if a.userns {
+		covered := map[string]bool{}
+		for _, path := range a.opts.HostProcs {
+			if !covered[path] {
+				covered[path] = true
+				a.about("cover the host's %s", path)
+				s := a.step(plan.OpMount, unix.MS_RDONLY)
+				s.Str = [3]string{"tmpfs", path, "tmpfs"}
+				a.tolerate(unix.EACCES, unix.EPERM, unix.ENOENT)
+			}
+		}
+		return
+	}
+	for _, path := range slices.Backward(a.opts.HostProcs) {
 		a.about("unmount the host's %s", path)
 		a.step(plan.OpUmount, unix.MNT_DETACH).Str[0] = path
-		a.tolerate(unix.EINVAL, unix.EPERM, unix.ENOENT)
+		a.tolerate(unix.EINVAL, unix.ENOENT) // it went with what it was in
 	}
 }
 

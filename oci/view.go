@@ -96,6 +96,9 @@ func (v *view) below(i int) bool {
 
 // look fills in what a plan depends on of the root file system.
 func (o *CompileOptions) look(q *CreateRequest) error {
+	if err := o.lookForProcs(); err != nil {
+		return err
+	}
 	home, modes := wantsHome(q.Spec.Process), slices.ContainsFunc(q.Spec.Mounts, func(m specs.Mount) bool { return wantsMode(&m) })
 	if !home && !modes {
 		return nil
