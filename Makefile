@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags grpcnotrace -ldflags '$(LDFLAGS)'
 
 .DEFAULT_GOAL := build
-.PHONY: test-weakened bench-oci build conmon deps go-version demo test test-vm lint fuzz bench install clean help
+.PHONY: test-weakened bench-oci bench-pull build conmon deps go-version demo test test-vm lint fuzz bench install clean help
 
 build: bin/crisp bin/crisp-oci ## build bin/crisp and bin/crisp-oci, static, with crisp-conmon in them
 
@@ -52,6 +52,9 @@ bench: build ## measure a scratch crisp, print tables (root)
 
 bench-oci: build ## measure crisp-oci beside crun and runc, print tables (root)
 	$(GO) run ./test/bench/oci
+
+bench-pull: build ## measure image pulls beside containerd's, print tables (root)
+	$(GO) run ./test/bench/pull
 
 install: build ## install into DESTDIR/PREFIX
 	install -D -m 0755 bin/crisp $(DESTDIR)$(PREFIX)/bin/crisp

@@ -90,11 +90,14 @@ func (i *Image) add(mediaType string, data []byte) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: mediaType, Digest: d, Size: int64(len(data))}
 }
 
-type mediaTypes struct{ manifest, config, index, plain, gzip string }
+type mediaTypes struct{ manifest, config, index, plain, gzip, zstd string }
 
 func (m mediaTypes) layer(c Compression) string {
-	if c == Plain {
+	switch c {
+	case Plain:
 		return m.plain
+	case Zstd:
+		return m.zstd
 	}
 	return m.gzip
 }
@@ -103,7 +106,7 @@ func (f Format) mediaTypes() mediaTypes {
 	if f == OCI {
 		return mediaTypes{
 			manifest: ocispec.MediaTypeImageManifest, config: ocispec.MediaTypeImageConfig, index: ocispec.MediaTypeImageIndex,
-			plain: ocispec.MediaTypeImageLayer, gzip: ocispec.MediaTypeImageLayerGzip,
+			plain: ocispec.MediaTypeImageLayer, gzip: ocispec.MediaTypeImageLayerGzip, zstd: ocispec.MediaTypeImageLayerZstd,
 		}
 	}
 	const docker = "application/vnd.docker."

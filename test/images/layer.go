@@ -8,6 +8,7 @@ import (
 	"compress/gzip"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -39,10 +40,11 @@ func (f File) OwnedBy(uid int) File { f.UID = uid; return f }
 // Compression of a layer.
 type Compression int
 
-// The two that images here use. Plain ones have a digest that no compressor's version changes.
+// Those that images here use. Plain ones have a digest that no compressor's version changes.
 const (
 	Gzip Compression = iota
 	Plain
+	Zstd // of OCI images only
 )
 
 // Layer is one layer, ready to be served.
@@ -62,8 +64,11 @@ func NewLayer(files []File, c Compression) (Layer, error) {
 		return Layer{}, err
 	}
 	l := Layer{Data: archive, Compression: c, DiffID: digest.FromBytes(archive)}
-	if c == Gzip {
+	switch c {
+	case Gzip:
 		l.Data, err = compress(archive)
+	case Zstd:
+		l.Data, err = compressZstd(archive)
 	}
 	return l, err
 }
@@ -97,6 +102,15 @@ func (f File) header() *tar.Header {
 		h.Typeflag, h.Linkname, h.Mode = tar.TypeSymlink, f.Symlink, 0o777
 	}
 	return h
+}
+
+func compressZstd(data []byte) ([]byte, error) {
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	return w.EncodeAll(data, nil), nil
 }
 
 func compress(data []byte) ([]byte, error) {
