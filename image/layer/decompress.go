@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -37,17 +38,34 @@ func decompress(blob io.Reader) (io.ReadCloser, error) {
 		}
 		return &decoder{kind: "gzip", r: z, close: func() { z.Close() }}, nil
 	case bytes.HasPrefix(head, magicZstd) || isSkippableFrame(head):
-		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			return nil, compressionError("zstd", err)
-		}
-		return &decoder{kind: "zstd", r: z, close: z.Close}, nil
+		return newZstd(r)
 	case bytes.HasPrefix(head, magicBzip2):
 		return nil, fmt.Errorf("%w: bzip2 is no layer compression", ErrFormat)
 	case bytes.HasPrefix(head, magicXz):
 		return nil, fmt.Errorf("%w: xz is no layer compression", ErrFormat)
 	}
 	return io.NopCloser(r), nil
+}
+
+// zstdDecoders are used again: each has a window of up to some MiB, and layers come in parallel.
+var zstdDecoders sync.Pool
+
+func newZstd(r io.Reader) (io.ReadCloser, error) {
+	z, ok := zstdDecoders.Get().(*zstd.Decoder)
+	var err error
+	if ok {
+		err = z.Reset(r)
+	} else {
+		z, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
+	}
+	if err != nil {
+		return nil, compressionError("zstd", err)
+	}
+	return &decoder{kind: "zstd", r: z, close: func() {
+		if z.Reset(nil) == nil {
+			zstdDecoders.Put(z)
+		}
+	}}, nil
 }
 
 // isSkippableFrame: a zstd stream may begin with one (RFC 8878, 3.1.2).
