@@ -40,6 +40,7 @@ type assembly struct {
 	start      plan.Reg // where the barrier listens, NoReg: the executor says so
 	halted     plan.Reg // the process's end of the halt
 	agent      plan.Reg // where the process hands its seccomp listener over
+	terminal   plan.Reg // where it shows its terminal
 	extra      plan.Reg // the first of the files from number 3 on
 	dev        plan.Reg // the mount on /dev when the container has its own there
 	devpts     plan.Reg // the mount on /dev/pts
@@ -67,7 +68,7 @@ func newAssembly(spec *specs.Spec, process *specs.Process, o CompileOptions) *as
 		container: plan.NoReg, shown: plan.NoReg, place: plan.NoReg,
 		spec: spec, process: process, opts: o, plan: plan.New(),
 		root: plan.NoReg, proc: plan.NoReg, exec: plan.NoReg,
-		start: plan.NoReg, halted: plan.NoReg, agent: plan.NoReg, extra: plan.NoReg, dev: plan.NoReg, devpts: plan.NoReg,
+		start: plan.NoReg, halted: plan.NoReg, agent: plan.NoReg, terminal: plan.NoReg, extra: plan.NoReg, dev: plan.NoReg, devpts: plan.NoReg,
 	}
 	// Roughly what a plan of Compile comes to: copying a step of 300 bytes again and again is most of its cost.
 	steps := 128 + 12*len(spec.Mounts)

@@ -35,6 +35,7 @@ type CompileOptions struct {
 	NoPivot    bool            // chroot instead of pivot_root
 	HostProcs  []string        // with NoPivot: where the host has procfs and sysfs mounted, in the order of the mounts
 	NoKeyring  bool            // no session keyring of its own
+	AtTerminal bool            // the process shows its terminal, and waits for us
 	// FindProgram: that the program is missing is found out before the barrier.
 	FindProgram bool
 	Host        Host
@@ -124,6 +125,7 @@ func Compile(spec *specs.Spec, o CompileOptions) (*Compiled, error) {
 	}
 	a.requestFiles()
 	a.requestAgent(program)
+	a.requestTerminal()
 	a.hide()
 	a.enterCgroups()
 	a.enterNamespaces()

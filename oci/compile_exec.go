@@ -33,6 +33,7 @@ func CompileExec(spec *specs.Spec, process *specs.Process, o CompileOptions) (*C
 	}
 	a.requestExtra()
 	a.requestAgent(program)
+	a.requestTerminal()
 	a.hide()
 	a.setAffinity("initial", process.ExecCPUAffinity)
 	a.enterCgroups()

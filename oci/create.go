@@ -56,6 +56,8 @@ type CreateRequest struct {
 	// AtHalt is called, after the hooks that come there, when the namespaces and mounts of the container are there and nothing of it runs yet; on its error the container
 	// is not made.
 	AtHalt func(ctx context.Context, pid int) error
+	// AtTerminal is called with the slave of the process's terminal, when there is one, before anything is executed: for its settings.
+	AtTerminal func(*os.File) error
 }
 
 // Create makes the cgroup, opens the files that the plan asks for and has the monitor carry the plan out: then the container
@@ -114,6 +116,7 @@ func (r *Runtime) createOptions(q *CreateRequest, c *Container) CompileOptions {
 	}
 	o.Start, o.AtOnce, o.Extra = q.Start != nil, q.AtOnce, len(q.Extra)
 	o.Halt = q.AtHalt != nil || hook.BeforePivot(q.Spec.Hooks) || q.Spec.Linux != nil && len(q.Spec.Linux.NetDevices) > 0
+	o.AtTerminal = q.AtTerminal != nil
 	o.NoPivot, o.NoKeyring, o.FindProgram = q.NoPivot, q.NoKeyring, q.FindProgram
 	return o
 }
@@ -163,8 +166,12 @@ func (r *Runtime) carryOut(
 	if err != nil {
 		return conmon.Process{}, errors.Join(err, copied.finish(), finish(), told())
 	}
+	set, err := serveTerminal(compiled, &g, q.AtTerminal)
+	if err != nil {
+		return conmon.Process{}, errors.Join(err, copied.finish(), finish(), told(), shown())
+	}
 	p, err := r.make(ctx, q, compiled, g, oom, &opened)
-	if haltErr := errors.Join(copied.finish(), finish(), told(), shown()); haltErr != nil { // the executor knows only that the process died
+	if haltErr := errors.Join(copied.finish(), finish(), told(), shown(), set()); haltErr != nil { // the executor knows only that the process died
 		if err == nil { // it is killed with its cgroup
 			p.Close()
 		}

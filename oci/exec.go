@@ -23,7 +23,9 @@ type ExecRequest struct {
 	TTY                   bool
 	Extra                 []*os.File        // from number 3 on
 	NoKeyring             bool              // the process keeps the session keyring of whoever makes it
-	Cgroups               map[string]string // below the container's, by controller, "" for v2's; see cgroup.JoinBelow
+	// AtTerminal is called with the slave of the process's terminal, when there is one, before the process is executed: for its settings.
+	AtTerminal func(*os.File) error
+	Cgroups    map[string]string // below the container's, by controller, "" for v2's; see cgroup.JoinBelow
 	// Status is the container's, for the agent of its seccomp profile; "": running.
 	Status specs.ContainerState
 }
@@ -37,7 +39,7 @@ func (c *Container) Exec(ctx context.Context, q ExecRequest) (*conmon.Exec, erro
 		return nil, ErrNotRunning
 	}
 	o := c.options()
-	o.TTY, o.Extra, o.NoKeyring = q.TTY, len(q.Extra), q.NoKeyring
+	o.TTY, o.Extra, o.NoKeyring, o.AtTerminal = q.TTY, len(q.Extra), q.NoKeyring, q.AtTerminal != nil
 	o.Home = c.home(q.Process)
 	compiled, err := CompileExec(c.joinSpec(), q.Process, o)
 	if err != nil {
@@ -52,9 +54,19 @@ func (c *Container) Exec(ctx context.Context, q ExecRequest) (*conmon.Exec, erro
 	}
 	defer join.Close()
 	g := given{container: c.Pidfd, pid: c.Pid, join: join, extra: q.Extra, status: cmp.Or(q.Status, specs.StateRunning)}
+	set, err := serveTerminal(compiled, &g, q.AtTerminal)
+	if err != nil {
+		return nil, err
+	}
 	e, err := c.execute(ctx, compiled, g, conmon.ExecRequest{
 		ID: q.ID, Stdin: q.Stdin, Stdout: q.Stdout, Stderr: q.Stderr, TTY: q.TTY || q.Process.Terminal,
 	})
+	if setErr := set(); setErr != nil { // the executor knows only that the process died
+		if err == nil {
+			e.Close()
+		}
+		return nil, setErr
+	}
 	if err != nil {
 		return nil, c.gone(err)
 	}

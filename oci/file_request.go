@@ -34,6 +34,7 @@ const (
 	FileShown                                  // where the process hands over its root that others see
 	FileCopyUp                                 // where the process sends the directories of mounts[Index] with tmpcopyup
 	FileAgent                                  // where the process hands its seccomp listener over
+	FileTerminal                               // where the process shows its terminal before it goes on
 	FileUserNamespace                          // a user namespace with the mappings IDMap, made by newuidmap(1) and newgidmap(1)
 	FileResctrl                                // the file Path of the resctrl file system, to be written to
 )
@@ -106,7 +107,7 @@ var fileKindNames = map[FileKind]string{
 	FileRootfs: "rootfs", FileExec: "exec", FileCgroup: "cgroup", FileCgroupTasks: "cgroup-tasks", FileProcfs: "procfs",
 	FileNamespace: "namespace", FileTree: "tree", FileMount: "mount", FileContainer: "container",
 	FileContainerNamespace: "container-namespace", FileCopyUp: "copy-up", FileStart: "start", FileExtra: "extra", FileHalt: "halt",
-	FileResctrl: "resctrl", FileUserNamespace: "user-namespace", FileAgent: "agent",
+	FileResctrl: "resctrl", FileUserNamespace: "user-namespace", FileAgent: "agent", FileTerminal: "terminal",
 	FileContainerRoot: "container-root", FileShown: "shown",
 }
 

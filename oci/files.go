@@ -21,7 +21,7 @@ type given struct {
 	mounts                  map[string]*os.File
 	join                    cgroup.Join
 	start, halt             *os.File
-	agent, shown            *os.File
+	agent, shown, terminal  *os.File
 	copyUps                 map[int]*os.File // by the index of the mount
 	extra                   []*os.File
 }
@@ -71,6 +71,8 @@ func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, ow
 		f = g.halt
 	case FileAgent:
 		f = g.agent
+	case FileTerminal:
+		f = g.terminal
 	case FileShown:
 		f = g.shown
 	case FileContainerNamespace:

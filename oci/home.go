@@ -23,9 +23,18 @@ const maxPasswd = 10 << 20
 // defaultHome is the HOME of a user whom /etc/passwd does not know.
 const defaultHome = "/"
 
-// wantsHome says whether the process is to be told its home directory, as runc does it: when it has an environment without one.
+// wantsHome says whether the process is to be told its home directory, as runc does it: when it has an environment where the last HOME, which
+// counts, is empty or missing.
 func wantsHome(p *specs.Process) bool {
-	return p != nil && p.Env != nil && !slices.ContainsFunc(p.Env, func(v string) bool { return strings.HasPrefix(v, "HOME=") && v != "HOME=" })
+	if p == nil || p.Env == nil {
+		return false
+	}
+	for _, v := range slices.Backward(p.Env) {
+		if value, ok := strings.CutPrefix(v, "HOME="); ok {
+			return value == ""
+		}
+	}
+	return true
 }
 
 // environment is what a process gets: of several values for a name the last one, and with home a HOME where none is given. The runtime spec
@@ -33,16 +42,21 @@ func wantsHome(p *specs.Process) bool {
 func environment(env []string, home string) []string {
 	out := make([]string, 0, len(env)+1)
 	seen := make(map[string]bool, len(env))
+	wants := false
 	for _, v := range slices.Backward(env) {
 		name, value, _ := strings.Cut(v, "=")
-		if seen[name] || (name == "HOME" && value == "" && home != "") {
+		if seen[name] {
 			continue
 		}
 		seen[name] = true
+		if name == "HOME" && value == "" && home != "" {
+			wants = true
+			continue
+		}
 		out = append(out, v)
 	}
 	slices.Reverse(out)
-	if home != "" && !seen["HOME"] {
+	if home != "" && (wants || !seen["HOME"]) {
 		out = append(out, "HOME="+home)
 	}
 	return out

@@ -16,7 +16,7 @@ import (
 func TestEnvironmentHasEachNameOnceAndAHome(t *testing.T) {
 	for _, c := range []struct{ env, home, want string }{
 		{"A=1 B=2", "", "A=1 B=2"}, {"A=1 A=2 B=", "", "A=2 B="}, {"A=1", "/root", "A=1 HOME=/root"}, {"HOME=/x A=1", "/root", "HOME=/x A=1"},
-		{"HOME= A=1", "/root", "A=1 HOME=/root"}, {"HOME=/x HOME=", "/root", "HOME=/x"}, {"HOME=", "", "HOME="}, {"A A", "", "A"},
+		{"HOME= A=1", "/root", "A=1 HOME=/root"}, {"HOME=/x HOME=", "/root", "HOME=/root"}, {"HOME=", "", "HOME="}, {"A A", "", "A"},
 	} {
 		if got := strings.Join(environment(strings.Fields(c.env), c.home), " "); got != c.want {
 			t.Errorf("%q, %q: %q, want %q", c.env, c.home, got, c.want)

@@ -65,6 +65,7 @@ func (a *assembly) makeTerminal(root plan.Reg) plan.Reg {
 	if a.devpts == plan.NoReg {
 		a.close(pts)
 	}
+	a.showTerminal(peer)
 	return peer
 }
 

@@ -31,6 +31,8 @@ type CreateRequest struct {
 	PreserveFDs   int    // so many files from number 3 (behind those of LISTEN_FDS) on become the workload's
 	NoPivot       bool
 	NoNewKeyring  bool
+
+	atTerminal func(*os.File) error // see oci.CreateRequest
 }
 
 // Create makes a container whose workload waits for Start. On an error nothing is left of it.
@@ -168,7 +170,7 @@ func (m *maker) make(ctx context.Context, undo *undo) (conmon.Process, error) {
 	o := &once{container: c, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	made, err := e.oci.Create(ctx, oci.CreateRequest{
 		ID: c.ID, Monitor: o, Spec: q.Spec, Bundle: q.Bundle, Start: start, AtOnce: m.atOnce, Extra: m.extra,
-		NoPivot: q.NoPivot, NoKeyring: q.NoNewKeyring, FindProgram: true,
+		NoPivot: q.NoPivot, NoKeyring: q.NoNewKeyring, FindProgram: true, AtTerminal: q.atTerminal,
 	})
 	if err != nil {
 		return conmon.Process{}, programError(c.rootlessError(err), q.Spec.Process.Args[0])

@@ -26,6 +26,8 @@ type ExecRequest struct {
 	Cgroups       map[string]string // below the container's, by controller, "" for v2's
 	Detach        bool              // return when the process runs
 	IgnorePaused  bool              // a paused container may have it: it waits then
+
+	atTerminal func(*os.File) error // see oci.ExecRequest
 }
 
 // Exec runs a further process in a container and, unless detached, waits for its end and returns its exit code.
@@ -57,6 +59,7 @@ func (r *Runtime) Exec(ctx context.Context, q ExecRequest) (int, error) {
 		return -1, err
 	}
 	defer f.Close()
+	q.atTerminal = f.terminalSetter()
 	p, err := c.exec(ctx, &q, kept, process)
 	if err != nil {
 		return -1, programError(err, process.Args[0])
@@ -100,7 +103,7 @@ func (c *container) exec(ctx context.Context, q *ExecRequest, kept *specs.Spec, 
 	}
 	request := oci.ExecRequest{
 		Process: process, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Extra: extra, NoKeyring: c.NoKeyring, Cgroups: q.Cgroups,
+		Extra: extra, NoKeyring: c.NoKeyring, Cgroups: q.Cgroups, AtTerminal: q.atTerminal,
 	}
 	if k.Notifies() {
 		request.Status = specs.ContainerState(c.status())

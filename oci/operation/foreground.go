@@ -4,6 +4,7 @@ package operation
 
 import (
 	"errors"
+	"os"
 
 	"crisp/conmon"
 	"crisp/oci/signalpipe"
@@ -38,6 +39,14 @@ func newForeground(tty, detach bool) (*foreground, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// terminalSetter is what sets the process's terminal up before it writes a line; nil without one.
+func (f *foreground) terminalSetter() func(*os.File) error {
+	if f.terminal == nil {
+		return nil
+	}
+	return f.terminal.prepare
 }
 
 // attach connects the terminals.

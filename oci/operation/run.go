@@ -30,6 +30,7 @@ func (r *Runtime) Run(ctx context.Context, q RunRequest) (int, error) {
 	}
 	defer f.Close()
 	atOnce := !laterHooks(q.Spec.Hooks)
+	q.atTerminal = f.terminalSetter()
 	c, p, err := r.create(ctx, &q.CreateRequest, atOnce)
 	if err != nil {
 		return -1, err

@@ -101,24 +101,28 @@ func pollable(f *os.File) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("terminal: %w", err)
 	}
-	if err = leaveOutput(fd); err == nil {
-		err = unix.SetNonblock(fd, true)
-	}
-	if err != nil {
+	if err := unix.SetNonblock(fd, true); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("terminal: %w", err)
 	}
 	return os.NewFile(uintptr(fd), terminalName), nil
 }
 
-// leaveOutput has the container's terminal leave "\n" to the caller's, which makes "\r\n" of it.
-func leaveOutput(fd int) error {
-	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+// prepare has the container's terminal leave "\n" to the caller's, which makes "\r\n" of it, and gives it the size of the caller's.
+func (t *terminal) prepare(slave *os.File) error {
+	fd := int(slave.Fd())
+	settings, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
 		return err
 	}
-	t.Oflag &^= unix.ONLCR
-	return unix.IoctlSetTermios(fd, unix.TCSETS, t)
+	settings.Oflag &^= unix.ONLCR
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, settings); err != nil {
+		return err
+	}
+	if size, err := unix.IoctlGetWinsize(int(t.file.Fd()), unix.TIOCGWINSZ); err == nil {
+		_ = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, size)
+	}
+	return nil
 }
 
 // resize gives the container's terminal the size of the caller's.

@@ -53,10 +53,11 @@ func (p *Pipe) Read() (unix.Signal, error) {
 // lastSignal is _NSIG of the kernel.
 const lastSignal = 64
 
-// catchable says whether a signal is to be caught. 32 and 33 are the C library's, which others send to nobody.
+// catchable says whether a signal is to be caught. 32 and 33 are the C library's, which others send to nobody. SIGTTIN and SIGTTOU stop who
+// uses a terminal from the background: caught, the kernel would start the call again for ever (tty_check_change in tty_jobctrl.c).
 func catchable(s unix.Signal) bool {
 	switch s {
-	case unix.SIGKILL, unix.SIGSTOP, unix.SIGURG, 32, 33:
+	case unix.SIGKILL, unix.SIGSTOP, unix.SIGURG, unix.SIGTTIN, unix.SIGTTOU, 32, 33:
 		return false
 	}
 	return true
