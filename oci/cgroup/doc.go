@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package cgroup makes, limits, measures, freezes, kills and removes the control groups of containers, on cgroup v2, on v1,
-// and on the hybrid of both, by the file system (the cgroupfs driver).
+// and on the hybrid of both: by the file system (the cgroupfs driver), or with a Driver who owns them (package cgroup/systemd).
 //
 // # Terms
 //
 // A hierarchy is one mounted tree of cgroups. On v2 there is one, with all controllers. On v1 each controller, or a few
 // together, has its own, and there may be one with a name and no controller (systemd's). A hybrid host has v1's and beside
 // them a v2 hierarchy, the unified one, without controllers: it still counts pressure, and freezes and kills well. A Cgroup is
-// the directory of one path in every hierarchy.
+// the directory of one path in every hierarchy. A Driver is somebody who owns cgroups and is asked for them: a cgroupsPath of his form
+// names a Unit of his, whose directory is then used like any other.
 //
 // # Life cycle
 //

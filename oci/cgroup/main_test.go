@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"crisp/conmon"
+
 	"github.com/opencontainers/cgroups"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -25,6 +27,7 @@ import (
 // TestMain fails when a test leaves a cgroup or an fd behind.
 func TestMain(m *testing.M) {
 	_, _ = cgroups.ReadFile("/sys/fs/cgroup", "cgroup.procs") // the library keeps its root open
+	_, _ = conmon.Binary()                                    // made once, stays open: what holds the scopes of a driver
 	before := openFiles()
 	code := m.Run()
 	if left, _ := filepath.Glob("/sys/fs/cgroup/*/" + testPrefix() + "*"); len(left) > 0 {

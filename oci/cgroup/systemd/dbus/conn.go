@@ -86,26 +86,24 @@ func (c *Conn) connect(path string) error {
 // authenticate is the client's part of "Authentication Protocol" with the mechanism EXTERNAL: the kernel has told the peer who we are.
 // No user ID is sent, as sd-bus does it too: in a user namespace we do not know the one that the peer sees.
 //
-//	client  \0 AUTH EXTERNAL        server  DATA
-//	client  DATA                    server  OK guid
-//	client  BEGIN, and from then on messages
+//	client  \0 AUTH EXTERNAL, DATA, BEGIN, at once
+//	server  DATA                                    an ID is not given
+//	        OK guid                                 from here on messages
+//
+// A peer that is sd-bus has read BEGIN when it says OK. Sent later it might be read together with the first message, which sd-bus
+// then leaves in its buffer until something else comes.
 func (c *Conn) authenticate() error {
-	if err := c.write([]byte("\x00AUTH EXTERNAL\r\n")); err != nil {
+	if err := c.write([]byte("\x00AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n")); err != nil {
 		return err
 	}
-	line, err := c.line()
-	if err == nil && line == "DATA" {
-		if err = c.write([]byte("DATA\r\n")); err == nil {
-			line, err = c.line()
-		}
+	word, err := c.line()
+	if err == nil && word == "DATA" {
+		word, err = c.line()
 	}
-	if err != nil {
-		return err
+	if err == nil && word != "OK" {
+		err = fmt.Errorf("%w: %.60q", ErrAuth, word)
 	}
-	if line != "OK" {
-		return fmt.Errorf("%w: %.60q", ErrAuth, line)
-	}
-	return c.write([]byte("BEGIN\r\n"))
+	return err
 }
 
 // line reads the first word of a line.
