@@ -52,8 +52,15 @@ func (a *assembly) requestHierarchies(m *mount) {
 	}
 }
 
-// openHierarchies copies the mounts of the container's cgroups.
-func (a *assembly) openHierarchies(m *mount) {
+// makeHierarchies makes the tmpfs, and copies the mounts of the container's cgroups if that was not done.
+func (a *assembly) makeHierarchies(m *mount, filesystems bool) {
+	if filesystems {
+		a.about("make the mount %s", m.destination)
+		m.tree = a.newFilesystem("tmpfs", "cgroup", []fsOption{{"mode", "755"}}, m.options.newFlags()&^unix.MOUNT_ATTR_RDONLY)
+	}
+	if m.parts != nil {
+		return
+	}
 	for _, h := range a.opts.Host.Hierarchies {
 		a.about("open the cgroup of %s", h.name())
 		m.parts = append(m.parts, part{h, a.clonePath(a.cgroup(h), 0)})
@@ -61,8 +68,7 @@ func (a *assembly) openHierarchies(m *mount) {
 }
 
 func (a *assembly) mountHierarchies(m *mount) {
-	readOnly := m.options.flags.set & unix.MOUNT_ATTR_RDONLY
-	top := a.newFilesystem("tmpfs", "cgroup", []fsOption{{"mode", "755"}}, m.options.newFlags()&^readOnly)
+	readOnly, top := m.options.flags.set&unix.MOUNT_ATTR_RDONLY, m.tree
 	target := a.point(a.root, m.destination, pointDirectory, plan.NoReg)
 	a.attach(top, target)
 	a.close(target)

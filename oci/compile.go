@@ -82,14 +82,15 @@ func (c *Compiled) String() string {
 //	               namespaces of who makes them
 //	loopback       after namespaces; before the sysctls, which may take its addresses away again
 //	findPlace      as the daemon's user: root of a user namespace may not have the right to go there
-//	openByUser     without root: as the user, for the same reason; openSources and isolate do it otherwise
+//	openByUser     without root: as the user, for the same reason; openRoot and openSources do it otherwise
 //	becomeRoot     after the namespaces of the host were joined by their files; before any file is made, which belongs to the root of
 //	               the user namespace
 //	hostname       after namespaces
 //	sysctls        after namespaces; before the first mount, by an own procfs that no mount of the container can cover: neither the
 //	               image nor a volume decides where a value goes (CVE-2019-16884, CVE-2025-52881)
-//	sources        before isolate: the copy of a shared mount must be a peer of the host's for mounts to propagate there, if that is
-//	               asked for; otherwise it becomes a slave before anything is mounted below it
+//	sources        with new file systems, in the order of the spec; before isolate: the copy of a shared mount must be a peer of the host's
+//	               for mounts to propagate there, if that is asked for; otherwise it becomes a slave before anything is mounted below it;
+//	               before attachRoot, from when on ".." of the host's root leads into the container's
 //	isolate        after sources; before the first mount, which would show up on the host otherwise
 //	attachRoot     after isolate; then cut off from where it came from, before the first mount in it
 //	mountAll       in the order of the spec; each target is opened inside the root and used by its file descriptor (CVE-2021-30465,
@@ -135,7 +136,8 @@ func Compile(spec *specs.Spec, o CompileOptions) (*Compiled, error) {
 	a.becomeRoot()
 	a.setHostname()
 	a.setSysctls()
-	a.openSources()
+	a.openRoot()
+	a.openSources(true)
 	a.isolate()
 	a.attachRoot()
 	a.mountAll()

@@ -68,7 +68,7 @@ func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, erro
 		return nil, err
 	}
 	c.hooks, c.process = newHooks(q.ID, q.Spec, q.Bundle), c.containerProcess(q.Spec, q.Bundle)
-	c.root = newRootMount(q.Spec, q.Bundle, 0)
+	c.root = newRootMount(q.Spec, q.Bundle, "")
 	options := r.createOptions(&q, c)
 	if err := options.look(&q); err != nil {
 		return nil, err
@@ -249,7 +249,7 @@ type LoadRequest struct {
 	Spec    *specs.Spec
 	Program *seccomp.Program // as CreateRequest.Program
 	Bundle  string           // as CreateRequest.Bundle: hooks are told
-	Root    uint64           // Container.Root
+	Root    string           // Container.Root
 	Pid     int              // of its first process; 0: it has exited
 	Monitor Executor
 }

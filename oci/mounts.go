@@ -37,7 +37,8 @@ type mount struct {
 	idmap       *IDMap
 
 	copyUp   plan.Reg // where what copies up waits
-	tree     plan.Reg // the source of a bind mount, detached
+	tree     plan.Reg // the source of a bind mount, or the new file system, detached
+	late     bool     // it becomes read-only in the end
 	prepared bool     // the attributes are set already, by the daemon
 	parts    []part   // of mountCgroupV1
 }
@@ -85,7 +86,8 @@ func (a *assembly) readMount(i int) (mount, error) {
 			m.inside = inside
 		}
 	}
-	return m, m.check(a.spec.Mounts[i].Options)
+	a.ignored(&m)
+	return m, m.check()
 }
 
 // destination is where a mount goes: absolute inside the root. A relative one starts there (deprecated by the runtime spec), and one that
@@ -160,7 +162,7 @@ func (a *assembly) mapOwners(m *mount) error {
 }
 
 // check refuses options that the kind of mount does not take.
-func (m *mount) check(options []string) error {
+func (m *mount) check() error {
 	field := fmt.Sprintf("mounts[%d]", m.index)
 	if m.options.copyUp && (m.kind != mountNew || m.fstype != "tmpfs") {
 		return invalid(field+".options", "tmpcopyup: only for a tmpfs")
@@ -171,15 +173,20 @@ func (m *mount) check(options []string) error {
 	if m.kind == mountBind && m.source == "" {
 		return invalid(field+".source", "missing")
 	}
+	return nil
+}
+
+// ignored warns of options that are not about a mount but about its file system, which is there already. The kernel ignores them, crun and
+// runc before 1.3 too.
+func (a *assembly) ignored(m *mount) {
 	if m.kind == mountNew {
-		return nil
+		return
 	}
 	for _, o := range m.options.data {
 		if !o.superblock() {
-			return invalid(field+".options", fmt.Sprintf("%q in %q: unknown", o.key, strings.Join(options, ",")))
+			a.warn("mounts[%d].options: %q is of no mount but of its file system, and ignored", m.index, o.key)
 		}
 	}
-	return nil
 }
 
 // requestTrees requests the sources that the daemon opens: given ones, those with mapped owners, and with a user namespace all: in
@@ -213,16 +220,20 @@ func (a *assembly) hostPath(p string) string {
 	return filepath.Join(a.opts.Bundle, p)
 }
 
-// openSources copies the mounts that are bind-mounted.
-func (a *assembly) openSources() {
+// openSources copies the mounts that are bind-mounted, and makes new file systems: both in the order of the spec, for since Linux 6.8
+// mountinfo(5) lists mounts in the order in which they were made, not attached.
+func (a *assembly) openSources(filesystems bool) {
 	for i := range a.mounts {
 		m := &a.mounts[i]
 		a.about("open the source of %s: %s", m.destination, m.source)
 		switch {
-		case m.kind == mountCgroupV1 && m.parts == nil:
-			a.openHierarchies(m)
+		case m.kind == mountCgroupV1:
+			a.makeHierarchies(m, filesystems)
 		case m.kind == mountBind && m.tree == plan.NoReg && m.inside == "":
 			m.tree = a.clonePath(a.hostPath(m.source), m.options.treeFlags())
+		case m.kind == mountNew && filesystems:
+			a.about("make the mount %s", m.destination)
+			a.makeFilesystem(m)
 		}
 	}
 }
@@ -289,30 +300,34 @@ func (a *assembly) remount(m *mount) {
 	a.close(target)
 }
 
-// mountNew makes a new file system and attaches it. A read-only tmpfs, and what is on /dev, is that only in the end: mount points, devices
-// and symlinks are yet to be made in it.
-func (a *assembly) mountNew(m *mount) {
+// makeFilesystem makes a new file system. A read-only tmpfs, and what is on /dev, is that only in the end: mount points, devices and symlinks are
+// yet to be made in it.
+func (a *assembly) makeFilesystem(m *mount) {
 	flags := m.options.newFlags() | m.options.tree.set
-	late := flags&unix.MOUNT_ATTR_RDONLY != 0 && (m.fstype == "tmpfs" || m.destination == "/dev")
-	if late {
+	m.late = flags&unix.MOUNT_ATTR_RDONLY != 0 && (m.fstype == "tmpfs" || m.destination == "/dev")
+	if m.late {
 		flags &^= unix.MOUNT_ATTR_RDONLY
 	}
 	data := m.options.data
 	if mode, ok := a.opts.Modes[m.index]; ok {
 		data = append([]fsOption{{"mode", strconv.FormatUint(uint64(mode), 8)}}, data...)
 	}
-	r := a.newFilesystem(m.fstype, m.source, data, flags)
-	a.setattrs(r, m.options.propagation)
+	m.tree = a.newFilesystem(m.fstype, m.source, data, flags)
+}
+
+// mountNew attaches a new file system.
+func (a *assembly) mountNew(m *mount) {
+	a.setattrs(m.tree, m.options.propagation)
 	target := a.mountPoint(m)
 	if m.options.copyUp {
-		a.fill(m, r, target)
+		a.fill(m, m.tree, target)
 	}
-	a.attach(r, target)
+	a.attach(m.tree, target)
 	a.close(target)
-	if late {
-		a.unsealed = append(a.unsealed, sealed{m.destination, r})
+	if m.late {
+		a.unsealed = append(a.unsealed, sealed{m.destination, m.tree})
 	}
-	a.keep(m, r, late)
+	a.keep(m, m.tree, m.late)
 }
 
 // mountPoint opens the mount point of a new file system. proc and sysfs go onto an ordinary directory only, never through a

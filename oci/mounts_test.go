@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -136,8 +137,8 @@ func TestMountErrorsNameTheMount(t *testing.T) {
 	b := newBench(t)
 	for want, m := range map[string]specs.Mount{
 		"open the source of /data: /nonexistent: OPEN_TREE: no such file": bindMount("/nonexistent", "/data"),
-		"mount /data: FSOPEN: no such device":                             {Destination: "/data", Type: "frobfs"},
-		"mount /data: option frob: FSCONFIG: invalid argument":            {Destination: "/data", Type: "tmpfs", Options: []string{"frob=1"}},
+		"make the mount /data: FSOPEN: no such device":                    {Destination: "/data", Type: "frobfs"},
+		"make the mount /data: option frob: FSCONFIG: invalid argument":   {Destination: "/data", Type: "tmpfs", Options: []string{"frob=1"}},
 		"mounts[6].options: tmpcopyup: only":                              {Destination: "/data", Type: "ramfs", Options: []string{"tmpcopyup"}},
 		"mount /probe/x: MKPOINT: not a directory":                        bindMount("/proc", "/probe/x"),
 	} {
@@ -380,4 +381,40 @@ func TestFailedCopyUpLeavesNothing(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	b.untilForgotten()
+}
+
+// Programs, and runtime-tools' "mounts", go by the order in mountinfo, which since Linux 6.8 is that in which mounts were made.
+func TestMountsAreListedInTheOrderOfTheSpec(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("facts")
+	v := b.volume()
+	s.Mounts = append(s.Mounts,
+		specs.Mount{Destination: "/a", Type: "tmpfs", Source: "tmpfs"}, bindMount(v, "/b"), specs.Mount{Destination: "/c", Type: "tmpfs", Source: "tmpfs"},
+		bindMount(v, "/d", "rshared"), specs.Mount{Destination: "/e", Type: "mqueue", Source: "mqueue"}, bindMount(v, "/f", "ro"))
+	var order []string
+	for _, line := range b.create(s).facts().Mounts {
+		p := strings.Fields(line)[4]
+		if slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Destination == p }) || p == "/" {
+			order = append(order, p)
+		}
+	}
+	want := []string{"/"}
+	for _, m := range s.Mounts {
+		want = append(want, m.Destination)
+	}
+	equal(t, "order", strings.Join(order, " "), strings.Join(want, " "))
+}
+
+// What is of a file system that is there already is ignored, as the kernel does, and said.
+func TestDataOptionsOfABindMountAreIgnored(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("facts")
+	s.Mounts = append(s.Mounts, bindMount(b.volume(), "/data", "nosuid", "mode=755", "size=1k", "shared"))
+	if m := findMount(b.create(s).facts(), "/data"); !strings.Contains(m, "nosuid") || !strings.Contains(m, "shared:") {
+		t.Errorf("/data is %q", m)
+	}
+	c, err := Compile(s, CompileOptions{Host: b.runtime.host})
+	if err != nil || len(c.Warnings) != 2 || !strings.Contains(c.Warnings[1], `"size"`) {
+		t.Errorf("warnings %q, %v", c.Warnings, err)
+	}
 }

@@ -24,7 +24,6 @@ func (a *assembly) rootfsIsolation() Attributes {
 // isolate cuts the new mount namespace off from the host's. As slaves, the host's mounts still go away here when the host
 // unmounts them: a private copy would keep a device busy.
 func (a *assembly) isolate() {
-	a.openRoot()
 	if !a.ownMounts() {
 		return
 	}

@@ -85,7 +85,7 @@ func (a *assembly) tolerateGroups() {
 func (a *assembly) openByUser() {
 	if a.opts.Host.Rootless {
 		a.openRoot()
-		a.openSources()
+		a.openSources(false)
 	}
 }
 

@@ -116,12 +116,12 @@ func (a *assembly) enterRoot() {
 
 // rootMount is the root file system of a container in a mount namespace with others.
 type rootMount struct {
-	id        uint64 // the mount's, as statx(2) has it; 0: there is none
+	id        string // of the mount, see mountID; "": there is none
 	path      string // where it is attached
 	namespace string // the file of its mount namespace; "": the runtime's
 }
 
-func newRootMount(spec *specs.Spec, bundle string, id uint64) rootMount {
+func newRootMount(spec *specs.Spec, bundle string, id string) rootMount {
 	if ownMounts(spec) || spec.Root == nil {
 		return rootMount{}
 	}
@@ -135,8 +135,8 @@ func newRootMount(spec *specs.Spec, bundle string, id uint64) rootMount {
 	return m
 }
 
-// Root is the ID of the mount that is the container's root file system, where that is to be unmounted by Delete; 0: it is not.
-func (c *Container) Root() uint64 { return c.root.id }
+// Root identifies the mount that is the container's root file system, where that is to be unmounted by Delete; "": it is not.
+func (c *Container) Root() string { return c.root.id }
 
 // watchRoot makes ready for the root of a plan's process. The function that it returns takes the root over after the process was made.
 func (c *Container) watchRoot(compiled *Compiled, g *given) (func() error, error) {
@@ -156,17 +156,20 @@ func (c *Container) watchRoot(compiled *Compiled, g *given) (func() error, error
 			return nil //nolint:nilerr // the process did not come so far, which its own error says
 		}
 		defer told.File.Close()
-		c.root.id, err = mountID(int(told.File.Fd()), "")
+		c.root.id, err = mountID(int(told.File.Fd()))
 		return err
 	}, nil
 }
 
-func mountID(dir int, name string) (uint64, error) {
+// mountID tells the mount that a file is on, and whose root it is, from others: by the ID that no later one has (Linux 6.8), or one that is
+// free to others when the mount is gone, with the file.
+func mountID(f int) (string, error) {
 	var st unix.Statx_t
-	if err := unix.Statx(dir, name, unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW, unix.STATX_MNT_ID, &st); err != nil {
-		return 0, os.NewSyscallError("statx", err)
+	err := unix.Statx(f, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID_UNIQUE|unix.STATX_INO, &st)
+	if err == nil && st.Mask&unix.STATX_MNT_ID_UNIQUE == 0 {
+		err = unix.Statx(f, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID|unix.STATX_INO, &st)
 	}
-	return st.Mnt_id, nil
+	return fmt.Sprintf("%d %d:%d %d", st.Mnt_id, st.Dev_major, st.Dev_minor, st.Ino), os.NewSyscallError("statx", err)
 }
 
 // undoRoot unmounts the root of a container that could not be made.
@@ -178,7 +181,7 @@ func (c *Container) undoRoot() {
 
 // unmount unmounts the root file system with what is mounted in it, if it is there still.
 func (m *rootMount) unmount() error {
-	if m.id == 0 {
+	if m.id == "" {
 		return nil
 	}
 	result := make(chan error)
@@ -190,7 +193,7 @@ func (m *rootMount) unmount() error {
 	if err != nil {
 		return fmt.Errorf("unmount %s: %w", m.path, err)
 	}
-	m.id = 0
+	m.id = ""
 	return nil
 }
 
@@ -219,7 +222,7 @@ func (m *rootMount) unmountHere() error {
 		return os.NewSyscallError("open", err)
 	}
 	defer unix.Close(root)
-	if id, err := mountID(root, ""); err != nil || id != m.id {
+	if id, err := mountID(root); err != nil || id != m.id {
 		return err
 	}
 	if err := unix.Fchdir(root); err != nil {

@@ -63,7 +63,7 @@ func mountsBelow(t testing.TB, pid, path string) []string {
 func TestMountNamespaceOfOthers(t *testing.T) {
 	for name, path := range map[string]func(*bench) string{
 		"inherited": func(*bench) string { return "" },
-		"joined":    func(b *bench) string { return b.holder("mnt", "--mount") },
+		"joined":    func(b *bench) string { return b.holder("mnt", "--mount", "--propagation", "shared") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)

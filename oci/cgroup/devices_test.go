@@ -162,7 +162,7 @@ func (l deviceList) doStep(s deviceRule) deviceList {
 	} else if e[s.deviceID] &^= s.access; e[s.deviceID] == 0 {
 		delete(e, s.deviceID)
 	}
-	return deviceList{l.allow, e}
+	return deviceList{allow: l.allow, exceptions: e}
 }
 
 func TestStepsLeadToTheNextListAndTakeNothingAwayMeanwhile(t *testing.T) {
@@ -188,6 +188,30 @@ func TestStepsLeadToTheNextListAndTakeNothingAwayMeanwhile(t *testing.T) {
 		if now.allow != to.allow || !maps.Equal(now.exceptions, to.exceptions) {
 			t.Fatalf("%v to %v: got to %v", from, to, now)
 		}
+	}
+}
+
+// Others compare devices.list with the spec line by line (runtime-tools' linux_cgroups_devices).
+func TestDevicesAreListedInTheOrderOfTheRules(t *testing.T) {
+	rules, err := deviceRules([]specs.LinuxDeviceCgroup{
+		{Allow: false, Access: "rwm"},
+		{Allow: true, Type: "c", Major: ptr(int64(10)), Minor: ptr(int64(229)), Access: "rwm"},
+		{Allow: true, Type: "b", Major: ptr(int64(8)), Minor: ptr(int64(20)), Access: "rw"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := listOf(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := newDeviceList(true).steps(l)
+	var lines []string
+	for _, s := range steps[:4] {
+		lines = append(lines, s.line())
+	}
+	if got := strings.Join(lines, ", "); got != "a, c 10:229 rwm, b 8:20 rw, c *:* m" {
+		t.Errorf("steps %s", got)
 	}
 }
 

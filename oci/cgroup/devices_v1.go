@@ -3,7 +3,6 @@
 package cgroup
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -18,22 +17,35 @@ import (
 type deviceList struct {
 	allow      bool
 	exceptions map[deviceID]access
+	order      []deviceID // in which exceptions came, as the kernel lists them
+}
+
+func newDeviceList(allow bool) deviceList {
+	return deviceList{allow: allow, exceptions: map[deviceID]access{}}
+}
+
+// except adds to the exceptions.
+func (l *deviceList) except(id deviceID, a access) {
+	if _, ok := l.exceptions[id]; !ok {
+		l.order = append(l.order, id)
+	}
+	l.exceptions[id] |= a
 }
 
 // listOf turns rules, of which the last counts, into a default with exceptions. Some rules have no such form: a denial of a part of
 // what an earlier rule allows. The kernel would ignore it; here it is an error.
 func listOf(rules []deviceRule) (deviceList, error) {
-	l := deviceList{exceptions: map[deviceID]access{}}
+	l := newDeviceList(false)
 	for _, r := range rules {
 		if r.kind == 'a' {
 			if r.major != anyNumber || r.minor != anyNumber || r.access != accessAll {
 				return l, fmt.Errorf("%w: device rule %s %s: cgroup v1 has the type \"a\" for everything only", ErrInvalid, r.deviceID, r.access)
 			}
-			l = deviceList{allow: r.allow, exceptions: map[deviceID]access{}}
+			l = newDeviceList(r.allow)
 			continue
 		}
 		if r.allow != l.allow {
-			l.exceptions[r.deviceID] |= r.access
+			l.except(r.deviceID, r.access)
 			continue
 		}
 		for id, a := range l.exceptions {
@@ -62,7 +74,7 @@ func listOf(rules []deviceRule) (deviceList, error) {
 //	c 1:3 rwm
 //	b *:* m
 func parseDeviceList(content string) (deviceList, error) {
-	l := deviceList{exceptions: map[deviceID]access{}}
+	l := newDeviceList(false)
 	for line := range strings.Lines(content) {
 		fields := strings.Fields(line)
 		if len(fields) != 3 || !slices.Contains([]string{"a", "b", "c"}, fields[0]) {
@@ -86,7 +98,7 @@ func parseDeviceList(content string) (deviceList, error) {
 				a |= 1 << i
 			}
 		}
-		l.exceptions[id] |= a
+		l.except(id, a)
 	}
 	return l, nil
 }
@@ -99,36 +111,26 @@ func parseNumber(s string) (int64, error) {
 	return int64(n), err
 }
 
-// steps returns what to write to devices.allow and devices.deny, in order, to get from one list to the next.
+// steps returns what to write to devices.allow and devices.deny to get from one list to the next, in the order of the rules: devices.list is
+// read by others too.
 func (l deviceList) steps(next deviceList) []deviceRule {
 	var steps []deviceRule
 	// The exceptions of a list that allows by default cannot be read back: that one is always made anew.
 	if next.allow || l.allow {
 		steps = append(steps, deviceRule{deviceID: deviceID{'a', anyNumber, anyNumber}, access: accessAll, allow: next.allow})
-		l = deviceList{allow: next.allow}
+		l = newDeviceList(next.allow)
 	}
-	for _, id := range sortedDevices(next.exceptions) {
+	for _, id := range next.order {
 		if add := next.exceptions[id] &^ l.exceptions[id]; add != 0 {
 			steps = append(steps, deviceRule{deviceID: id, access: add, allow: !next.allow})
 		}
 	}
-	for _, id := range sortedDevices(l.exceptions) {
+	for _, id := range l.order {
 		if remove := l.exceptions[id] &^ next.exceptions[id]; remove != 0 {
 			steps = append(steps, deviceRule{deviceID: id, access: remove, allow: next.allow})
 		}
 	}
 	return steps
-}
-
-func sortedDevices(m map[deviceID]access) []deviceID {
-	ids := make([]deviceID, 0, len(m))
-	for id := range m {
-		ids = append(ids, id)
-	}
-	slices.SortFunc(ids, func(a, b deviceID) int {
-		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.major, b.major), cmp.Compare(a.minor, b.minor))
-	})
-	return ids
 }
 
 // setDevicesV1 does nothing on a host without the controller, as runc: nodes without it exist.

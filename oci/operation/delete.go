@@ -68,7 +68,7 @@ func (c *container) delete(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if c.Hooks || c.Mount != 0 {
+	if c.Hooks || c.Mount != "" {
 		err = c.deleteLoaded(ctx)
 	} else {
 		err = c.withCgroup(func(g *cgroup.Cgroup) error { return removeCgroup(ctx, g) })

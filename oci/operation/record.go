@@ -38,7 +38,7 @@ type record struct {
 	Systemd     bool     `json:"systemd,omitempty"`
 
 	// Mount is the mount that the container's root is, if others are in its mount namespace too; delete unmounts it.
-	Mount uint64 `json:"mount,omitempty"`
+	Mount string `json:"mount,omitempty"`
 
 	// Notes are the words for the steps that the process carries out when it is started.
 	Notes map[int]string `json:"notes,omitempty"`
