@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	goruntime "runtime"
+	"slices"
+	"syscall"
+	"testing"
+
+	"crisp/test/isolate"
+	"crisp/test/lane"
+
+	"golang.org/x/sys/unix"
+)
+
+// inside says to a test program that it is in the namespaces that TestMain wants.
+const inside = "CRISP_TEST_INSIDE=1"
+
+// testCgroup is above the containers' cgroups.
+var testCgroup = fmt.Sprintf("/crisp-snapshot-%d", os.Getpid())
+
+// TestMain runs the tests in namespaces of their own: what a runtime leaves behind, or does to the host (crun gives /dev/null away), ends
+// with them.
+func TestMain(m *testing.M) {
+	if os.Geteuid() != 0 {
+		os.Exit(m.Run()) // the test skips, and says why
+	}
+	if !slices.Contains(os.Environ(), inside) {
+		os.Exit(again())
+	}
+	code := 1
+	if err := prepare(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	} else {
+		code = m.Run()
+	}
+	if err := lane.RemoveCgroups(testCgroup); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// prepare makes the place the same for all runtimes: crun refuses hosts with a hybrid hierarchy, so nobody gets one; mounts are shared, as
+// systemd makes them; and this process is the parent of containers whose runtime has exited.
+func prepare() error {
+	unix.Umask(0o022)
+	if err := isolate.HideUnified(); err != nil {
+		return err
+	}
+	if err := isolate.PrivateNull(); err != nil {
+		return err
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
+		return fmt.Errorf("make mounts shared: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("become subreaper: %w", err)
+	}
+	return nil
+}
+
+// again runs this program in new namespaces.
+func again() int {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), inside)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Unshareflags: unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC, Pdeathsig: unix.SIGKILL,
+	}
+	goruntime.LockOSThread() // Pdeathsig is about the thread
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return cmd.ProcessState.ExitCode()
+}
