@@ -57,7 +57,7 @@ func (b *bench) bundle(profile *specs.LinuxSeccomp, change func(*specs.Spec), ar
 	}
 	s := &specs.Spec{
 		Version: "1.0.2", Root: &specs.Root{Path: "rootfs"}, Hostname: "probe",
-		Process: &specs.Process{Args: append([]string{"/probe"}, args...), Cwd: "/", NoNewPrivileges: true},
+		Process: &specs.Process{Args: append([]string{"/probe"}, args...), Cwd: "/", NoNewPrivileges: true, Capabilities: &specs.LinuxCapabilities{}},
 		Mounts:  []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc"}},
 		Linux: &specs.Linux{CgroupsPath: place.cgroup + "/" + id, Seccomp: profile, Namespaces: []specs.LinuxNamespace{
 			{Type: specs.PIDNamespace}, {Type: specs.MountNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},

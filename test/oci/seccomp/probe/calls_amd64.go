@@ -14,11 +14,11 @@ var (
 	skippedI386 = []uintptr{1, 252, 2, 190, 120, 29, 119, 173, 72, 179, 36, 113, 166}
 )
 
-// int80 makes an i386 call with arguments of ones.
-func int80(nr uint32) (result int32)
+// int80 makes an i386 call with all arguments but two of ones.
+func int80(nr, a, b uint32) (result int32)
 
-func i386(nr uintptr) unix.Errno {
-	if r := int80(uint32(nr)); r < 0 && r > -4096 {
+func i386(nr, a, b uintptr) unix.Errno {
+	if r := int80(uint32(nr), uint32(a), uint32(b)); r < 0 && r > -4096 {
 		return unix.Errno(-r)
 	}
 	return 0

@@ -14,4 +14,4 @@ var (
 	skippedI386 []uintptr
 )
 
-func i386(uintptr) unix.Errno { return unix.ENOSYS }
+func i386(_, _, _ uintptr) unix.Errno { return unix.ENOSYS }

@@ -2,14 +2,14 @@
 
 #include "textflag.h"
 
-// func int80(nr uint32) (result int32)
-TEXT ·int80(SB),NOSPLIT,$0-12
+// func int80(nr, a, b uint32) (result int32)
+TEXT ·int80(SB),NOSPLIT,$0-20
 	MOVL nr+0(FP), AX
-	MOVL $-1, BX
-	MOVL $-1, CX
+	MOVL a+4(FP), BX
+	MOVL b+8(FP), CX
 	MOVL $-1, DX
 	MOVL $-1, SI
 	MOVL $-1, DI
 	INT $0x80
-	MOVL AX, result+8(FP)
+	MOVL AX, result+16(FP)
 	RET

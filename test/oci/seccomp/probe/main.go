@@ -4,7 +4,7 @@
 //
 //	probe mkdir PATH        makes a directory, tells the error, and whether the directory is there
 //	probe calls ABI         calls every number of native, i386 or x32 with arguments of ones, and tells the errors by name
-//	probe call NR...        the same with single numbers of the native ABI
+//	probe call ABI NR:A:B   the same with one number, and its first two arguments
 //	probe wait              sleeps until it is killed
 package main
 
@@ -14,6 +14,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,14 +30,7 @@ func main() {
 	case "calls":
 		all(args[1])
 	case "call":
-		for _, a := range os.Args[2:] {
-			nr, err := strconv.ParseUint(a, 0, 32)
-			if err != nil {
-				fmt.Println(err)
-				os.Exit(64)
-			}
-			fmt.Println(unix.ErrnoName(native(uintptr(nr))))
-		}
+		one(args[1], os.Args[3:])
 	case "wait":
 		fmt.Println("ready")
 		for {
@@ -50,17 +44,39 @@ func main() {
 // last is a number above all that there are.
 const last = 600
 
-func all(abi string) {
-	call, skipped := native, skippedNative
+// one makes single calls.
+func one(abi string, calls []string) {
+	call, _ := callsOf(abi)
+	for _, c := range calls {
+		words := [3]uintptr{0, ones, ones}
+		for i, w := range strings.SplitN(c, ":", len(words)) {
+			v, err := strconv.ParseUint(w, 0, 64)
+			if err != nil {
+				fmt.Println(err)
+				os.Exit(64)
+			}
+			words[i] = uintptr(v)
+		}
+		fmt.Println(c, unix.ErrnoName(call(words[0], words[1], words[2])))
+	}
+}
+
+// callsOf returns what makes calls of an ABI with all arguments but two of ones, and the numbers that it must not.
+func callsOf(abi string) (call func(nr, a, b uintptr) unix.Errno, skipped []uintptr) {
 	switch abi {
 	case "native":
+		return native, skippedNative
 	case "i386":
-		call, skipped = i386, skippedI386
+		return i386, skippedI386
 	case "x32":
-		call = func(nr uintptr) unix.Errno { return native(nr | 0x40000000) }
-	default:
-		os.Exit(64)
+		return func(nr, a, b uintptr) unix.Errno { return native(nr|0x40000000, a, b) }, skippedNative
 	}
+	os.Exit(64)
+	return nil, nil
+}
+
+func all(abi string) {
+	call, skipped := callsOf(abi)
 	skip := map[uintptr]bool{}
 	for _, nr := range skipped {
 		skip[nr] = true
@@ -69,7 +85,7 @@ func all(abi string) {
 	var errs [last]unix.Errno
 	for nr := range uintptr(last) {
 		if !skip[nr] {
-			errs[nr] = call(nr)
+			errs[nr] = call(nr, ones, ones)
 		}
 	}
 	for nr, err := range errs {
@@ -84,7 +100,7 @@ func all(abi string) {
 
 const ones = ^uintptr(0)
 
-func native(nr uintptr) unix.Errno {
-	_, _, err := unix.RawSyscall6(nr, ones, ones, ones, ones, ones, ones)
+func native(nr, a, b uintptr) unix.Errno {
+	_, _, err := unix.RawSyscall6(nr, a, b, ones, ones, ones, ones)
 	return err
 }
