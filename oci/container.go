@@ -30,7 +30,8 @@ type Container struct {
 	root       rootMount // in a mount namespace with others
 	runtime    *Runtime
 	monitor    Executor
-	cgroupPath string
+	cgroupPath string           // as linux.cgroupsPath names it
+	cgroupDir  string           // where that is, below each hierarchy
 	linux      specs.Linux                  // what of the spec concerns further processes too
 	program    *seccomp.Program             // nil: unconfined; shared by all with the same profile
 	hooks      *hooks                       // nil: none
@@ -43,7 +44,7 @@ type Container struct {
 
 // options are the options for all plans of the container.
 func (c *Container) options() CompileOptions {
-	return CompileOptions{ID: c.ID, CgroupPath: c.cgroupPath, Host: c.runtime.host, Program: c.program}
+	return CompileOptions{ID: c.ID, CgroupPath: c.cgroupDir, Host: c.runtime.host, Program: c.program}
 }
 
 // Start runs the startContainer hooks, lets the created process execute the workload, and runs the poststart hooks. A hook that fails
@@ -148,10 +149,8 @@ func (c *Container) Delete(ctx context.Context) error {
 	if c.Running() {
 		return ErrRunning
 	}
-	if c.Cgroup != nil {
-		if err := c.removeCgroup(ctx); err != nil {
-			return err
-		}
+	if err := c.removeCgroup(ctx); err != nil {
+		return err
 	}
 	if err := errors.Join(c.removeResctrl(), c.root.unmount()); err != nil {
 		return err
@@ -172,6 +171,9 @@ func (c *Container) Close() {
 
 // removeCgroup removes the cgroup, at first as if it were empty, which it nearly always is.
 func (c *Container) removeCgroup(ctx context.Context) error {
+	if c.Cgroup == nil { // a unit of it may be left
+		return c.runtime.cgroups.Release(ctx, c.cgroupPath)
+	}
 	err := c.Cgroup.Remove(ctx)
 	if !errors.Is(err, cgroup.ErrBusy) {
 		return err

@@ -82,7 +82,9 @@ func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, erro
 	}
 	var undo cleanup
 	defer undo.run()
-	if c.Cgroup, err = r.cgroups.Create(c.cgroupPath, q.Spec.Linux.Resources); err != nil {
+	if c.Cgroup, err = r.cgroups.Make(ctx, cgroup.Request{
+		Path: c.cgroupPath, Resources: q.Spec.Linux.Resources, Annotations: q.Spec.Annotations,
+	}); err != nil {
 		return nil, err
 	}
 	undo.push(func() { r.dropCgroup(c); c.undoHooks(); c.undoRoot() })
@@ -213,6 +215,10 @@ func (r *Runtime) container(id string, spec *specs.Spec, program *seccomp.Progra
 		}
 	}
 	c := &Container{ID: id, runtime: r, monitor: monitor, cgroupPath: CgroupPath(id, spec), program: program}
+	var err error
+	if c.cgroupDir, err = r.cgroups.Directory(c.cgroupPath); err != nil {
+		return nil, err
+	}
 	if l := spec.Linux; l != nil {
 		c.linux = specs.Linux{
 			Namespaces: l.Namespaces, MemoryPolicy: l.MemoryPolicy, Personality: l.Personality, IntelRdt: l.IntelRdt,
@@ -232,7 +238,7 @@ func CgroupPath(id string, spec *specs.Spec) string {
 	return "/" + spec.Linux.CgroupsPath
 }
 
-// isSystemdPath recognizes "slice:prefix:name", which package cgroup has its own error for.
+// isSystemdPath recognizes "slice:prefix:name", which is for the systemd driver.
 func isSystemdPath(p string) bool {
 	var colons int
 	for _, r := range p {

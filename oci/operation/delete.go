@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"crisp/oci/cgroup"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -71,7 +69,7 @@ func (c *container) delete(ctx context.Context) error {
 	if c.Hooks || c.Mount != "" {
 		err = c.deleteLoaded(ctx)
 	} else {
-		err = c.withCgroup(func(g *cgroup.Cgroup) error { return removeCgroup(ctx, g) })
+		err = c.releaseCgroup(ctx)
 	}
 	if err != nil {
 		return err
@@ -111,19 +109,4 @@ func (c *container) deleteLoaded(ctx context.Context) error {
 	}
 	defer k.Close()
 	return k.Delete(ctx)
-}
-
-// removeCgroup removes a cgroup, with processes that outlived the first.
-func removeCgroup(ctx context.Context, g *cgroup.Cgroup) error {
-	if g == nil {
-		return nil
-	}
-	err := g.Remove(ctx)
-	if !errors.Is(err, cgroup.ErrBusy) {
-		return err
-	}
-	if err := g.Kill(ctx); err != nil {
-		return err
-	}
-	return g.Remove(ctx)
 }

@@ -176,7 +176,7 @@ func (c *container) read() error {
 		return fmt.Errorf("%s: the record is of %q", c.dir.Name(), r.ID)
 	}
 	c.record = r
-	c.runtime = c.runtime.without(r.Hierarchies)
+	c.runtime = c.runtime.without(r.Hierarchies).bySystemd(r.Systemd)
 	return nil
 }
 

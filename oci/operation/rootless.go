@@ -23,7 +23,10 @@ func (r *Runtime) without(only []string) *Runtime {
 // nowhere. What the spec names is not changed: that it cannot be made is an error then.
 func (c *container) findCgroup(q *CreateRequest) error {
 	r := c.runtime
-	if q.Spec.Linux == nil || q.Spec.Linux.CgroupsPath != "" || r.config.Systemd || r.config.IgnoreCgroups == nil || !r.config.IgnoreCgroups() {
+	if r.config.Systemd {
+		return nameUnit(q)
+	}
+	if q.Spec.Linux == nil || q.Spec.Linux.CgroupsPath != "" || r.config.IgnoreCgroups == nil || !r.config.IgnoreCgroups() {
 		return nil
 	}
 	at := cgroup.Place{Hierarchies: []string{}}

@@ -38,7 +38,11 @@ type engine struct {
 }
 
 func (r *Runtime) openCgroups() (*cgroup.Manager, error) {
-	m, err := cgroup.New(cgroup.Config{Log: r.config.Log, Lazy: true, Only: r.only})
+	c := cgroup.Config{Log: r.config.Log, Lazy: true, Only: r.only}
+	if r.config.Systemd {
+		c.Driver = newDriver()
+	}
+	m, err := cgroup.New(c)
 	if err != nil {
 		return nil, fmt.Errorf("cgroups: %w", err)
 	}
@@ -63,21 +67,27 @@ func (e *engine) Close() {
 	e.cgroups.Close()
 }
 
-// withCgroup calls use with the container's cgroup, nil when it is gone.
-func (c *container) withCgroup(use func(*cgroup.Cgroup) error) error {
+func (c *container) withCgroups(use func(*cgroup.Manager) error) error {
 	m, err := c.runtime.openCgroups()
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	g, err := m.Open(c.Cgroup)
-	if err != nil && !errors.Is(err, cgroup.ErrNotFound) {
-		return err
-	}
-	if err != nil {
-		g = nil
-	}
-	return use(g)
+	return use(m)
+}
+
+// withCgroup calls use with the container's cgroup, nil when it is gone.
+func (c *container) withCgroup(use func(*cgroup.Cgroup) error) error {
+	return c.withCgroups(func(m *cgroup.Manager) error {
+		g, err := m.Open(c.Cgroup)
+		if err != nil && !errors.Is(err, cgroup.ErrNotFound) {
+			return err
+		}
+		if err != nil {
+			g = nil
+		}
+		return use(g)
+	})
 }
 
 // load gives the oci package's handle of the container.
