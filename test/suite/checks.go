@@ -52,15 +52,16 @@ func sanitizers(ctx context.Context) (tally, error) {
 	return command(ctx, "make", "-C", "conmon", "san-test")
 }
 
-// integrationPackage runs alone: it starts daemons, and its timing suffers from a busy machine.
-const integrationPackage = "crisp/test/integration"
+// alone are packages that run one after the other, when nothing else does. test/integration starts daemons, and its timing suffers from a
+// busy machine; test/oci/snapshot runs containers of three runtimes.
+var alone = []string{"crisp/test/integration", "crisp/test/oci/snapshot"}
 
 func packages(ctx context.Context) ([]string, error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "./...").Output()
 	if err != nil {
 		return nil, fmt.Errorf("go list: %w", err)
 	}
-	return slices.DeleteFunc(strings.Fields(string(out)), func(p string) bool { return p == integrationPackage }), nil
+	return slices.DeleteFunc(strings.Fields(string(out)), func(p string) bool { return slices.Contains(alone, p) }), nil
 }
 
 // unit runs the tests of every package with the race detector, which is the only part of Go's that needs cgo. Seeds of fuzz
@@ -84,7 +85,7 @@ func integration(ctx context.Context) (tally, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return tally{}, fmt.Errorf("build crisp with the race detector: %w\n%s", err, out)
 	}
-	return goTest(ctx, []string{"CGO_ENABLED=0", "CRISP=" + crisp}, "-count=1", "-timeout=25m", integrationPackage)
+	return goTest(ctx, []string{"CGO_ENABLED=0", "CRISP=" + crisp}, append([]string{"-count=1", "-p=1", "-timeout=25m"}, alone...)...)
 }
 
 // fuzzTime is short: it shows what breaks at once. `make fuzz` takes longer.

@@ -157,6 +157,9 @@ type mounts struct {
 
 type mountLine struct{ parent, root, point, options, propagation, filesystem string }
 
+// ofHost are options of the one file system of cgroup v2, which whoever mounts it without them takes away from the host, as runc and crun do.
+var ofHost = regexp.MustCompile(`,(nsdelegate|favordynmods|memory_localevents|memory_recursiveprot|memory_hugetlb_accounting|pids_localevents)`)
+
 var groups = regexp.MustCompile(`:\d+`)
 
 func (m *mounts) add(line string) {
@@ -179,6 +182,9 @@ func (m *mounts) add(line string) {
 // alike gives all hierarchies of cgroup v1 one name, and those without a controller another: one is like another.
 func (l *mountLine) alike() {
 	f := strings.Fields(l.filesystem)
+	if len(f) == 3 && f[0] == "cgroup2" {
+		l.filesystem = ofHost.ReplaceAllString(l.filesystem, "")
+	}
 	if len(f) != 3 || f[0] != "cgroup" {
 		return
 	}
