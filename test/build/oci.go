@@ -27,6 +27,24 @@ func OCIRuntime() (string, error) {
 	return path, nil
 }
 
+// ConformanceProbe is the program that the containers of test/oci/conformance run. Static, as their root file systems are empty.
+func ConformanceProbe(ctx context.Context) (string, error) {
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	sources, err := filepath.Glob(filepath.Join(root, "test", "oci", "conformance", "probe", "*.go"))
+	if err != nil {
+		return "", err
+	}
+	sum, err := hash(sources...)
+	if err != nil {
+		return "", err
+	}
+	p := program{dir: root, args: []string{"build", "./test/oci/conformance/probe"}}
+	return p.make(ctx, filepath.Join(root, "test", ".cache", "probe-"+sum))
+}
+
 const runtimeTools = "github.com/opencontainers/runtime-tools"
 
 // RuntimeTools is a directory with the validation programs of opencontainers/runtime-tools and what these look for in the

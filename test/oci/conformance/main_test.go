@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"crisp/test/build"
+	"crisp/test/isolate"
+	"crisp/test/lane"
+
+	"golang.org/x/sys/unix"
+)
+
+// place is what all tests share.
+var place struct {
+	runtime string // the path of what is tested
+	peer    string // its name when it is not crisp-oci
+	image   string // a directory with the probe, on the file system of the bundles
+	cgroup  string // above the cgroups of all containers
+	unified bool   // cgroup v2 alone
+}
+
+func TestMain(m *testing.M) {
+	if os.Geteuid() != 0 {
+		os.Exit(m.Run()) // tests that need no root run; the others skip, and say why
+	}
+	prepare := func() error {
+		_, err := build.ConformanceProbe(context.Background())
+		return err
+	}
+	os.Exit(isolate.Run(prepare, func() int {
+		code := 1
+		err := setUp()
+		if err == nil {
+			code = m.Run()
+		}
+		err = errors.Join(err, lane.RemoveCgroups(place.cgroup), os.RemoveAll(place.image))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return code
+	}))
+}
+
+func setUp() error {
+	place.cgroup = fmt.Sprintf("/crisp-conformance-%d", os.Getpid())
+	var err error
+	if place.runtime, err = build.OCIRuntime(); err != nil {
+		return err
+	}
+	if os.Getenv("OCI_RUNTIME") != "" {
+		place.peer = filepath.Base(place.runtime)
+	}
+	if place.image, err = os.MkdirTemp("", "oi"); err != nil {
+		return err
+	}
+	// Containers of other users, and root of user namespaces, go through it.
+	if err := os.Chmod(place.image, 0o755); err != nil {
+		return err
+	}
+	probe, err := build.ConformanceProbe(context.Background())
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(probe)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(place.image, "probe"), text, 0o755); err != nil {
+		return err
+	}
+	_, err = os.Stat("/sys/fs/cgroup/cgroup.controllers")
+	place.unified = err == nil
+	if strings.HasPrefix(place.peer, "crun") {
+		// It refuses hosts with both versions of cgroups.
+		if err := unix.Unmount("/sys/fs/cgroup/unified", 0); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("hide the unified hierarchy from crun: %w", err)
+		}
+	}
+	return nil
+}
