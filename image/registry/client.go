@@ -42,6 +42,9 @@ type Client struct {
 	backoff   time.Duration
 	log       *slog.Logger
 	sessions  sessions
+	// parallelFrom is the size of a blob that comes through several connections; ahead has a place for each segment of these.
+	parallelFrom int64
+	ahead        chan struct{}
 
 	// mu guards loaded.
 	mu     sync.Mutex
@@ -50,7 +53,8 @@ type Client struct {
 
 // New makes a Client.
 func New(c Config) *Client {
-	client := &Client{dir: c.Dir, userAgent: c.UserAgent, stall: c.Stall, backoff: c.Backoff, log: c.Log, loaded: map[string]*loaded{}}
+	client := &Client{dir: c.Dir, userAgent: c.UserAgent, stall: c.Stall, backoff: c.Backoff, log: c.Log, loaded: map[string]*loaded{},
+		parallelFrom: defaultParallelFrom, ahead: make(chan struct{}, maxAheadAll)}
 	if client.userAgent == "" {
 		client.userAgent = "crisp"
 	}

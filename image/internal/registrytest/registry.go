@@ -23,8 +23,8 @@ type Registry struct {
 	Intercept func(w http.ResponseWriter, r *http.Request) bool
 	// Auth, if set, guards everything below /v2/. Set it before the first request.
 	Auth *Auth
-	// NoRanges makes the registry ignore Range.
-	NoRanges bool
+	// NoRanges makes the registry ignore Range, OpenRanges only where it ends.
+	NoRanges, OpenRanges bool
 
 	// mu guards the fields below.
 	mu        sync.Mutex
@@ -169,14 +169,17 @@ func (r *Registry) serveBlob(w http.ResponseWriter, q *http.Request, d digest.Di
 		return
 	}
 	total := len(b)
-	var from int
-	if n, _ := fmt.Sscanf(q.Header.Get("Range"), "bytes=%d-", &from); n == 1 && !r.NoRanges {
+	var from, last int
+	if n, _ := fmt.Sscanf(q.Header.Get("Range"), "bytes=%d-%d", &from, &last); n >= 1 && !r.NoRanges {
 		if from >= total {
 			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
 			return
 		}
-		b = b[from:]
-		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, total-1, total))
+		if n == 1 || r.OpenRanges {
+			last = total - 1
+		}
+		b = b[from : last+1]
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, last, total))
 		w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 		w.WriteHeader(http.StatusPartialContent)
 	} else {
