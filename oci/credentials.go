@@ -26,7 +26,11 @@ func compileSeccomp(spec *specs.Spec, compile func(*specs.LinuxSeccomp) (seccomp
 	if spec.Linux == nil || spec.Linux.Seccomp == nil {
 		return nil, nil
 	}
-	p, err := compile(spec.Linux.Seccomp)
+	return SeccompProgram(compile(spec.Linux.Seccomp))
+}
+
+// SeccompProgram gives what compiled linux.seccomp the form that CreateRequest wants.
+func SeccompProgram(p seccomp.Program, err error) (*seccomp.Program, error) {
 	switch {
 	case errors.Is(err, seccomp.ErrArchitecture):
 		return nil, &FieldError{Field: "linux.seccomp", Reason: err.Error(), Err: errors.ErrUnsupported}

@@ -12,6 +12,13 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
+// ValidateSeccomp is Validate for linux.seccomp alone, for whoever leaves it out because it is compiled already.
+func ValidateSeccomp(s *specs.LinuxSeccomp) error {
+	v := validator{spec: &specs.Spec{Linux: &specs.Linux{Seccomp: s}}}
+	v.seccomp()
+	return v.findings.Errors()
+}
+
 // seccomp names what of a profile package seccomp refuses, which stops at the first fault; that is asked last for the rest.
 func (v *validator) seccomp() {
 	const field = "linux.seccomp"

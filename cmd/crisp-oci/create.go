@@ -60,7 +60,7 @@ func (f *creation) complete(id string) error {
 	if q.Bundle, err = os.Getwd(); err != nil {
 		return err
 	}
-	q.Spec, err = operation.LoadSpec(q.Bundle)
+	q.Config, err = operation.LoadConfig(q.Bundle)
 	return err
 }
 

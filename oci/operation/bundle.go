@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"crisp/oci/config"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
@@ -24,19 +26,24 @@ const maxConfig = 16 << 20
 // maxResources bounds limits.
 const maxResources = 1 << 20
 
-// LoadSpec reads the config.json of a bundle.
-func LoadSpec(bundle string) (*specs.Spec, error) {
-	var spec *specs.Spec
-	if err := readJSON(filepath.Join(bundle, ConfigName), &spec); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("JSON specification file %s not found", ConfigName)
-		}
+// LoadConfig reads the config.json of a bundle.
+func LoadConfig(bundle string) (*config.Config, error) {
+	path := filepath.Join(bundle, ConfigName)
+	text, err := readText(path, maxConfig)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("JSON specification file %s not found", ConfigName)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if spec == nil {
+	c, err := config.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if c.Spec == nil {
 		return nil, errors.New("config cannot be null")
 	}
-	return spec, checkProcess(spec.Process)
+	return c, checkProcess(c.Spec.Process)
 }
 
 // checkProcess refuses what runc refuses with these words; oci.Validate says all else.
@@ -56,14 +63,21 @@ func checkProcess(p *specs.Process) error {
 	return nil
 }
 
-// readJSON reads a file of one JSON value. A FIFO that nobody writes to is empty, and not waited for.
-func readJSON(path string, v any) error {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+// readText reads a file of at most so many bytes. A FIFO that nobody writes to is empty, and not waited for.
+func readText(path string, most int) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	defer f.Close()
-	return decodeJSON(f, path, maxConfig, v)
+	defer unix.Close(fd)
+	b, err := readAll(fd, most+1)
+	if err != nil {
+		return nil, &os.PathError{Op: "read", Path: path, Err: err}
+	}
+	if len(b) > most {
+		return nil, fmt.Errorf("%s: over %d bytes", path, most)
+	}
+	return b, nil
 }
 
 // decodeJSON reads one JSON value of at most so many bytes.
@@ -96,32 +110,4 @@ func ReadResources(file string) (*specs.LinuxResources, error) {
 		return nil, err
 	}
 	return &r, nil
-}
-
-// keep is the part of a spec that commands after create need: exec (namespaces, the seccomp profile, and of the process what a process.json
-// may leave out), start, delete and state for hooks.
-func keep(s *specs.Spec) *specs.Spec {
-	k := &specs.Spec{Version: s.Version, Hooks: s.Hooks, Root: s.Root, Annotations: s.Annotations, Linux: &specs.Linux{}}
-	if l := s.Linux; l != nil {
-		k.Linux.Namespaces, k.Linux.CgroupsPath, k.Linux.Seccomp = l.Namespaces, l.CgroupsPath, l.Seccomp
-		k.Linux.Personality, k.Linux.IntelRdt, k.Linux.MemoryPolicy = l.Personality, l.IntelRdt, l.MemoryPolicy
-	}
-	if s.Process != nil {
-		p := *s.Process
-		if s.Hooks == nil || len(s.Hooks.StartContainer) == 0 { // those run in the workload's environment
-			p.Env = nil
-		}
-		p.Args = nil
-		k.Process = &p
-	}
-	return k
-}
-
-// spec is what was kept.
-func (c *container) spec() (*specs.Spec, error) {
-	var s specs.Spec
-	if err := json.Unmarshal(c.Spec, &s); err != nil {
-		return nil, fmt.Errorf("%s: spec: %w", recordName, err)
-	}
-	return &s, nil
 }

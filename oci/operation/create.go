@@ -4,7 +4,6 @@ package operation
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"crisp/conmon"
 	"crisp/oci"
 	"crisp/oci/cgroup"
+	"crisp/oci/config"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -21,9 +21,9 @@ import (
 
 // CreateRequest says what to create.
 type CreateRequest struct {
-	ID     string
-	Bundle string // absolute
-	Spec   *specs.Spec
+	ID             string
+	Bundle         string // absolute
+	*config.Config        // of LoadConfig
 
 	ConsoleSocket string // who gets the master of the terminal; "" for none
 	PidfdSocket   string // who gets a pidfd of the first process; "" for none
@@ -106,14 +106,11 @@ func (c *container) describe(q *CreateRequest) error {
 	if err := c.findCgroup(q); err != nil {
 		return err
 	}
-	spec, err := json.Marshal(keep(q.Spec))
-	if err != nil {
-		return err
-	}
+	c.config = q.Raw
 	c.record = record{
-		ID: q.ID, Version: q.Spec.Version, Bundle: q.Bundle, Created: time.Now().UTC(), Annotations: q.Spec.Annotations, Spec: spec,
+		ID: q.ID, Version: q.Spec.Version, Bundle: q.Bundle, Created: time.Now().UTC(), Annotations: q.Spec.Annotations,
 		Cgroup: oci.CgroupPath(q.ID, q.Spec), Hierarchies: c.Hierarchies, Systemd: c.runtime.config.Systemd, Hooks: laterHooks(q.Spec.Hooks),
-		OwnPIDs: ownPIDs(q.Spec), NoKeyring: q.NoNewKeyring, Program: q.Spec.Process.Args[0],
+		OwnPIDs: ownPIDs(q.Spec), NoKeyring: q.NoNewKeyring, Program: q.Spec.Process.Args[0], ListenFDs: listenFDs(),
 	}
 	if q.Spec.Root != nil {
 		c.Rootfs = q.Spec.Root.Path
@@ -168,8 +165,12 @@ func (m *maker) make(ctx context.Context, undo *undo) (conmon.Process, error) {
 		return conmon.Process{}, err
 	}
 	o := &once{container: c, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	program, err := c.runtime.program(q.Config)
+	if err != nil {
+		return conmon.Process{}, err
+	}
 	made, err := e.oci.Create(ctx, oci.CreateRequest{
-		ID: c.ID, Monitor: o, Spec: q.Spec, Bundle: q.Bundle, Start: start, AtOnce: m.atOnce, Extra: m.extra,
+		ID: c.ID, Monitor: o, Spec: q.Spec, Program: program, Bundle: q.Bundle, Start: start, AtOnce: m.atOnce, Extra: m.extra,
 		NoPivot: q.NoPivot, NoKeyring: q.NoNewKeyring, FindProgram: true, AtTerminal: q.atTerminal,
 	})
 	if err != nil {

@@ -7,8 +7,10 @@
 // # Terms
 //
 //   - A root is a directory of containers, /run/crisp-oci as a rule: <root>/<id>/ with record.json and start.sock. Its lock
-//     (flock of <root>/<id>) is held by commands that change the container; those that only look or kill take none.
-//   - A record says what the container is (its bundle, its cgroup, its first process) and never in what state it is.
+//     (flock of <root>/<id>) is held by commands that change the container; those that only look or kill take none. <root>/@seccomp keeps
+//     compiled profiles (package oci/seccomp/cache).
+//   - A record says what the container is (its bundle, its cgroup, its first process) and never in what state it is. Behind it in its
+//     file is the config.json that the container was made of.
 //   - The state is derived from facts: whether that process is alive, whether it is frozen, whether it listens at start.sock.
 //   - The executor of a plan is crisp-conmon in its once mode: it lives as long as the plan takes, and the process is ours.
 //   - The foreground is a process that we wait for: our caller's signals, terminal and exit code are its.
@@ -26,7 +28,7 @@
 //
 // # Where the files are
 //
-//	record.go lock.go state.go process.go     what is kept, and what is derived
+//	record.go record_text.go kept.go lock.go state.go process.go    what is kept, and what is derived
 //	bundle.go id.go files.go signal.go        what comes from outside
 //	create.go start.go run.go kill.go delete.go pause.go exec.go    the commands
 //	once.go                                   the executor
@@ -35,8 +37,8 @@
 // # Worked example
 //
 //	r := operation.New(operation.Config{Root: "/run/crisp-oci", Log: log})
-//	spec, err := operation.LoadSpec(bundle)
-//	err = r.Create(ctx, operation.CreateRequest{ID: "c1", Bundle: bundle, Spec: spec})
+//	config, err := operation.LoadConfig(bundle)
+//	err = r.Create(ctx, operation.CreateRequest{ID: "c1", Bundle: bundle, Config: config})
 //	s, err := r.State("c1")                                                  // created, pid
 //	err = r.Start(ctx, "c1")
 //	err = r.Kill(ctx, "c1", operation.KillRequest{Signal: unix.SIGTERM})

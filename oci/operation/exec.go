@@ -9,6 +9,7 @@ import (
 
 	"crisp/conmon"
 	"crisp/oci"
+	"crisp/oci/config"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -43,11 +44,11 @@ func (r *Runtime) Exec(ctx context.Context, q ExecRequest) (int, error) {
 	case !q.IgnorePaused && c.frozen():
 		return -1, ErrExecPaused
 	}
-	kept, err := c.spec()
+	kept, err := c.kept()
 	if err != nil {
 		return -1, err
 	}
-	process, err := q.Process.process(c.Bundle, kept.Process)
+	process, err := q.Process.process(c.Bundle, kept.Spec.Process)
 	if err != nil {
 		return -1, err
 	}
@@ -77,7 +78,7 @@ func (r *Runtime) Exec(ctx context.Context, q ExecRequest) (int, error) {
 }
 
 // exec makes the process.
-func (c *container) exec(ctx context.Context, q *ExecRequest, kept *specs.Spec, process *specs.Process) (_ conmon.Process, err error) {
+func (c *container) exec(ctx context.Context, q *ExecRequest, kept *config.Config, process *specs.Process) (_ conmon.Process, err error) {
 	sinks, err := dialSinks(q.ConsoleSocket, q.PidfdSocket)
 	if err != nil {
 		return conmon.Process{}, err
@@ -93,7 +94,11 @@ func (c *container) exec(ctx context.Context, q *ExecRequest, kept *specs.Spec, 
 	}
 	defer e.Close()
 	o := &once{container: c, waits: true}
-	k, err := e.oci.Load(ctx, oci.LoadRequest{ID: c.ID, Spec: kept, Bundle: c.Bundle, Pid: c.Pid, Monitor: o})
+	program, err := c.runtime.program(kept)
+	if err != nil {
+		return conmon.Process{}, err
+	}
+	k, err := e.oci.Load(ctx, oci.LoadRequest{ID: c.ID, Spec: kept.Spec, Program: program, Bundle: c.Bundle, Pid: c.Pid, Monitor: o})
 	if err != nil {
 		return conmon.Process{}, err
 	}

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"crisp/oci/config"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -31,21 +33,31 @@ type ProcessRequest struct {
 
 // process makes the process. kept is the container's first, without its arguments.
 func (q *ProcessRequest) process(bundle string, kept *specs.Process) (*specs.Process, error) {
-	var p *specs.Process
 	if q.File != "" {
-		if err := readJSON(q.File, &p); err != nil {
+		text, err := readText(q.File, maxConfig)
+		if err != nil {
 			return nil, err
+		}
+		p, err := config.ParseProcess(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", q.File, err)
 		}
 		inherit(p, kept)
 		return p, checkProcess(p)
 	}
-	var config struct{ Process *specs.Process }
-	if err := readJSON(filepath.Join(bundle, ConfigName), &config); err != nil {
+	path := filepath.Join(bundle, ConfigName)
+	text, err := readText(path, maxConfig)
+	if err != nil {
 		return nil, err
 	}
-	if p = config.Process; p == nil {
+	c, err := config.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if c.Spec == nil || c.Spec.Process == nil {
 		return nil, ErrNoProcess
 	}
+	p := c.Spec.Process
 	if len(q.Args) == 0 {
 		return nil, errors.New("exec args cannot be empty")
 	}

@@ -36,10 +36,15 @@ func extraFiles(p *specs.Process, preserve int) ([]*os.File, error) {
 		unix.CloseOnExec(fd)
 		all = append(all, os.NewFile(uintptr(fd), "preserved "+strconv.Itoa(fd)))
 	}
-	if listen > 0 {
-		p.Env = append(p.Env, "LISTEN_FDS="+strconv.Itoa(listen), "LISTEN_PID=1")
-	}
+	tellListenFDs(p, listen)
 	return all, nil
+}
+
+// tellListenFDs tells a process of the files of LISTEN_FDS, if there are any.
+func tellListenFDs(p *specs.Process, n int) {
+	if n > 0 {
+		p.Env = append(p.Env, "LISTEN_FDS="+strconv.Itoa(n), "LISTEN_PID=1")
+	}
 }
 
 // listenFDs is the number of files that systemd has passed to this process.

@@ -3,10 +3,14 @@
 package operation
 
 import (
+	"bytes"
 	"errors"
+	"math"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,13 +36,80 @@ func FuzzStat(f *testing.F) {
 }
 
 func FuzzRecord(f *testing.F) {
-	f.Add([]byte(`{"form":1,"id":"a","pid":1}`))
-	f.Add([]byte(`{"form":2}`))
+	f.Add([]byte("{\"form\":2,\"id\":\"a\",\"pid\":1}\n{}"))
+	f.Add([]byte("{\"form\":1}\n"))
+	full := filledRecord()
+	f.Add(full.text())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if r, err := parseRecord(b); err == nil && r.Form != recordForm {
-			t.Errorf("a record of form %d is taken", r.Form)
+		r, config, err := parseRecord(b)
+		if err != nil {
+			return
+		}
+		if len(r.Annotations) == 0 { // no matter which
+			r.Annotations = nil
+		}
+		if len(r.Notes) == 0 {
+			r.Notes = nil
+		}
+		again, sameConfig, err := parseRecord(append(r.text(), config...))
+		if err != nil || !reflect.DeepEqual(again, r) || !bytes.Equal(config, sameConfig) {
+			t.Errorf("%q is read as\n%+v, and that as\n%+v: %v", b, r, again, err)
 		}
 	})
+}
+
+// filledRecord has something in every field.
+func filledRecord() record {
+	r := record{Created: time.Date(2026, 11, 25, 9, 0, 0, 123456789, time.UTC)}
+	v := reflect.ValueOf(&r).Elem()
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Interface().(type) {
+		case string:
+			f.SetString("\"text\\\n\x00 ü")
+		case bool:
+			f.SetBool(true)
+		case int:
+			f.SetInt(math.MaxInt32)
+		case uint64:
+			f.SetUint(math.MaxUint64)
+		case []string:
+			f.Set(reflect.ValueOf([]string{"a", ""}))
+		case map[string]string:
+			f.Set(reflect.ValueOf(map[string]string{"a\n": "b", "c": ""}))
+		case map[int]string:
+			f.Set(reflect.ValueOf(map[int]string{1: "b", 20: ""}))
+		}
+	}
+	return r
+}
+
+// TestRecordKeepsEveryField: a field that is not written, or not read, would be lost.
+func TestRecordKeepsEveryField(t *testing.T) {
+	want := filledRecord()
+	v := reflect.ValueOf(want)
+	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			t.Errorf("%s: of a type that this test does not fill", v.Type().Field(i).Name)
+		}
+	}
+	got, config, err := parseRecord(append(want.text(), "{\n}"...))
+	if err != nil || !reflect.DeepEqual(got, want) || string(config) != "{\n}" {
+		t.Errorf("%+v\nis read as\n%+v: %v", want, got, err)
+	}
+	if got, _, err = parseRecord((&record{Hierarchies: []string{}}).text()); err != nil || got.Hierarchies == nil {
+		t.Errorf("no hierarchies became all: %v", err)
+	}
+}
+
+func TestRecordsOfOtherFormsAreRefused(t *testing.T) {
+	for text, words := range map[string]string{
+		"{\"form\":1,\"id\":\"a\",\"spec\":{}}\n": "form 1", "": "torn", "{\"form\":2": "torn", "{\"form\":2,\"none\":1}\n": "malformed",
+		"{\"form\":2} x\n": "malformed", "{}\n": "malformed", "null\n": "malformed", "{\"form\":3}\n": "form 3",
+	} {
+		if _, _, err := parseRecord([]byte(text)); err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 }
 
 func TestUserIDsAreDecimalNumbers(t *testing.T) {

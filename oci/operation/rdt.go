@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 
 	"crisp/oci/events"
-
-	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // RdtRequest says what a container may use of caches and of memory bandwidth; "" is no change.
@@ -38,29 +36,18 @@ func (r *Runtime) UpdateRdt(ctx context.Context, id string, q RdtRequest) error 
 	if err != nil || made == nil {
 		return err
 	}
-	return c.remember(func(s *specs.Spec) { s.Linux.IntelRdt = made })
-}
-
-// remember changes what is kept of the spec.
-func (c *container) remember(change func(*specs.Spec)) error {
-	s, err := c.spec()
+	b, err := json.Marshal(made)
 	if err != nil {
 		return err
 	}
-	if s.Linux == nil {
-		s.Linux = &specs.Linux{}
-	}
-	change(s)
-	if c.Spec, err = json.Marshal(s); err != nil {
-		return err
-	}
+	c.IntelRdt = string(b)
 	return c.write()
 }
 
 // rdtStats reads the container's part of resctrl.
 func (c *container) rdtStats(to *events.IntelRdt) error {
-	s, err := c.spec()
-	if err != nil || s.Linux == nil || s.Linux.IntelRdt == nil {
+	s, err := c.kept()
+	if err != nil || s.Spec.Linux.IntelRdt == nil {
 		return err
 	}
 	e, err := c.runtime.openEngine()

@@ -3,7 +3,6 @@
 package operation
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,47 +13,50 @@ import (
 )
 
 // recordForm is the form of the records that this program writes, and the only one that it reads: /run does not outlive the host's boot.
-const recordForm = 1
+const recordForm = 2
 
-// A record is what is kept of a container: <root>/<id>/record.json. It holds no state. That is derived from facts (state.go).
+// A record is what is kept of a container: <root>/<id>/record.json. It holds no state. That is derived from facts (state.go). Its text is in
+// record_text.go.
 type record struct {
-	Form        int               `json:"form"`
-	ID          string            `json:"id"`
-	Version     string            `json:"ociVersion"`
-	Bundle      string            `json:"bundle"`
-	Rootfs      string            `json:"rootfs"`
-	Created     time.Time         `json:"created"`
-	Annotations map[string]string `json:"annotations,omitempty"`
+	ID          string
+	Version     string
+	Bundle      string
+	Rootfs      string
+	Created     time.Time
+	Annotations map[string]string
 
 	// Pid is the first process; StartTime tells it from a later one with the same number. Both are 0 until it stands at its barrier.
-	Pid       int    `json:"pid,omitempty"`
-	StartTime uint64 `json:"startTime,omitempty"`
+	Pid       int
+	StartTime uint64
 
 	// Cgroup is the path below each hierarchy, Freezer the file that tells whether it is frozen; "": none.
-	Cgroup  string `json:"cgroup"`
-	Freezer string `json:"freezer,omitempty"`
+	Cgroup  string
+	Freezer string
 	// Hierarchies are those in which it has a cgroup; null: all, none: somebody without rights on cgroups made it.
-	Hierarchies []string `json:"hierarchies"`
-	Systemd     bool     `json:"systemd,omitempty"`
+	Hierarchies []string
+	Systemd     bool
 
 	// Mount is the mount that the container's root is, if others are in its mount namespace too; delete unmounts it.
-	Mount string `json:"mount,omitempty"`
+	Mount string
 
 	// Notes are the words for the steps that the process carries out when it is started.
-	Notes map[int]string `json:"notes,omitempty"`
+	Notes map[int]string
 
 	// Program is process.args[0].
-	Program string `json:"program,omitempty"`
+	Program string
 
 	// Hooks: there are some for start or delete.
-	Hooks     bool `json:"hooks,omitempty"`
-	NoKeyring bool `json:"noKeyring,omitempty"` // its processes keep the session keyring of whoever makes them
+	Hooks     bool
+	NoKeyring bool // its processes keep the session keyring of whoever makes them
 	// OwnPIDs: it has a PID namespace of its own, so that all its processes die with the first.
-	OwnPIDs bool `json:"ownPIDs,omitempty"`
+	OwnPIDs bool
 
-	// Spec is what later commands need of config.json; see keep. Read by few, so parsed by them.
-	Spec json.RawMessage `json:"spec,omitempty"`
+	ListenFDs int    // files that systemd had for it
+	IntelRdt  string // linux.intelRdt as it was changed since, in JSON; "": as in config.json
 }
+
+// maxRecord bounds what is read of a file.
+const maxRecord = maxConfig + 1<<20
 
 // Names in a container's directory.
 const (
@@ -63,23 +65,12 @@ const (
 	startName  = "start.sock"
 )
 
-// parseRecord reads a record.
-func parseRecord(b []byte) (record, error) {
-	var r record
-	if err := json.Unmarshal(b, &r); err != nil {
-		return record{}, fmt.Errorf("%s: %w", recordName, err)
-	}
-	if r.Form != recordForm {
-		return record{}, fmt.Errorf("%s: form %d, not %d", recordName, r.Form, recordForm)
-	}
-	return r, nil
-}
-
 // A container is the directory of one container, opened, with its record as it was then. The directory is also what is locked.
 type container struct {
 	record
 	runtime *Runtime
 	dir     *os.File
+	config  []byte // the text of config.json, in the file of the record too; see kept
 }
 
 // directory makes the directory of a new container, or ErrExist, and holds its lock.
@@ -168,33 +159,27 @@ func (c *container) read() error {
 	if err != nil {
 		return fmt.Errorf("%s/%s: %w", c.dir.Name(), recordName, err)
 	}
-	r, err := parseRecord(b)
+	r, config, err := parseRecord(b)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.dir.Name(), err)
 	}
 	if r.ID != c.ID {
 		return fmt.Errorf("%s: the record is of %q", c.dir.Name(), r.ID)
 	}
-	c.record = r
+	c.record, c.config = r, config
 	c.runtime = c.runtime.without(r.Hierarchies).bySystemd(r.Systemd)
 	return nil
 }
 
 // write writes the record aside and puts it in place. It is not synced: nothing of it counts after the host's next boot.
 func (c *container) write() error {
-	c.Form = recordForm
-	b, err := json.Marshal(&c.record)
-	if err != nil {
-		return fmt.Errorf("%s: %w", recordName, err)
-	}
 	dir := int(c.dir.Fd())
 	fd, err := unix.Openat(dir, asideName, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: c.dir.Name() + "/" + asideName, Err: err}
 	}
-	f := os.NewFile(uintptr(fd), asideName)
-	_, err = f.Write(append(b, '\n'))
-	if closeErr := f.Close(); err == nil {
+	err = writeAll(fd, c.text(), c.config)
+	if closeErr := unix.Close(fd); err == nil {
 		err = closeErr
 	}
 	if err == nil {
@@ -229,16 +214,25 @@ func (c *container) inside(name string) string {
 	return "/proc/self/fd/" + strconv.Itoa(int(c.dir.Fd())) + "/" + name
 }
 
-// readAt reads a small file below a directory.
+// readAt reads a file below a directory.
 func readAt(dir int, name string) ([]byte, error) {
 	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
+	return readAll(fd, maxRecord)
+}
+
+// readAll reads a file of up to so many bytes.
+func readAll(fd, most int) ([]byte, error) {
 	b := make([]byte, 0, 4096)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err == nil && st.Size < int64(most) && st.Size >= int64(cap(b)) {
+		b = make([]byte, 0, st.Size+1) // with room to see the end
+	}
 	for {
-		n, err := unix.Read(fd, b[len(b):cap(b)])
+		n, err := unix.Read(fd, b[len(b):min(cap(b), most)])
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
@@ -248,8 +242,28 @@ func readAt(dir int, name string) ([]byte, error) {
 			return b, nil
 		}
 		b = b[:len(b)+n]
+		if len(b) == most {
+			return b, nil
+		}
 		if len(b) == cap(b) {
 			b = append(b, 0)[:len(b)]
 		}
 	}
+}
+
+// writeAll writes texts one after the other.
+func writeAll(fd int, texts ...[]byte) error {
+	for _, b := range texts {
+		for len(b) > 0 {
+			n, err := unix.Write(fd, b)
+			if errors.Is(err, unix.EINTR) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			b = b[n:]
+		}
+	}
+	return nil
 }

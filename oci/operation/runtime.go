@@ -92,7 +92,11 @@ func (c *container) withCgroup(use func(*cgroup.Cgroup) error) error {
 
 // load gives the oci package's handle of the container.
 func (c *container) load(ctx context.Context, e *engine, o *once) (*oci.Container, error) {
-	spec, err := c.spec()
+	k, err := c.kept()
+	if err != nil {
+		return nil, err
+	}
+	program, err := c.runtime.program(k)
 	if err != nil {
 		return nil, err
 	}
@@ -100,5 +104,5 @@ func (c *container) load(ctx context.Context, e *engine, o *once) (*oci.Containe
 	if !c.alive() {
 		pid = 0
 	}
-	return e.oci.Load(ctx, oci.LoadRequest{ID: c.ID, Spec: spec, Pid: pid, Monitor: o, Bundle: c.Bundle, Root: c.Mount})
+	return e.oci.Load(ctx, oci.LoadRequest{ID: c.ID, Spec: k.Spec, Program: program, Pid: pid, Monitor: o, Bundle: c.Bundle, Root: c.Mount})
 }

@@ -90,6 +90,9 @@ func newEngine(t *testing.T, program string) *engine {
 		if err := lane.UnmountBelow(e.dir); err != nil { // storage that engines hold mounted
 			t.Error(err)
 		}
+		if err := os.RemoveAll(stateDir + "/@seccomp"); err != nil { // compiled profiles, which are kept
+			t.Error(err)
+		}
 		if err := lane.Leaks(context.Background(), scope, before); err != nil {
 			t.Error(err)
 		}
