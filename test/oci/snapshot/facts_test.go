@@ -72,6 +72,11 @@ func (p place) comparable(facts []fact) items {
 		case "file":
 			file(out, rest, value)
 		case "cgroup":
+			if strings.HasSuffix(rest, "devices.list") { // a set of what is allowed
+				rules := strings.Split(value, `\n`)
+				slices.Sort(rules)
+				value = strings.Join(rules, `\n`)
+			}
 			if !moving.MatchString(rest) {
 				out["cgroup file "+rest] = value
 			}
