@@ -282,3 +282,72 @@ func TestManyExecsAtOnce(t *testing.T) {
 	m.wantEmpty()
 	m.eventually("as few descriptors as before", func() bool { return m.countFDs() <= fds })
 }
+
+// A network namespace of the host cannot be joined from a new user namespace, nor from one that is joined.
+func TestNamespacesOfOthersAreJoinedBeforeTheUserNamespace(t *testing.T) {
+	needRoot(t)
+	m := startMonitor(t)
+	p := script("sleep 60", true)
+	p.CloneFlags = unix.CLONE_NEWNET | unix.CLONE_NEWUTS
+	k, err := m.tryCreate(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.start()
+	p = script("sleep 60", true)
+	p.CloneFlags, p.UIDMap, p.GIDMap = unix.CLONE_NEWUSER|unix.CLONE_NEWUTS, "0 100000 65536\n", "0 100000 65536\n"
+	u, err := m.tryCreate(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.start()
+	link := func(pid int, name string) string {
+		s, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	open := func(pid int, name string) *os.File {
+		f, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	const text = "readlink /proc/self/ns/net /proc/self/ns/uts /proc/self/ns/user"
+	check := func(name string, q *plan.Plan, want ...string) {
+		t.Helper()
+		files := []*os.File{open(k.Pid, "net"), open(u.Pid, "uts"), u.Pidfd}
+		q.Joins = []plan.Reg{q.File(), q.File()}
+		if third := q.File(); q.CloneFlags == 0 {
+			q.JoinUser = third
+		}
+		out, x := m.output(ExecRequest{Plan: q, Files: files})
+		got := strings.Fields(out)
+		if x.Code != 0 || len(got) != 3 || got[0] != want[0] || got[1] != want[1] || got[2] == link(os.Getpid(), "user") {
+			t.Errorf("%s: %q, want %q, exit %+v", name, got, want, x)
+		}
+	}
+	made := script(text, false)
+	made.CloneFlags, made.UIDMap, made.GIDMap = unix.CLONE_NEWUSER, "0 200000 65536\n", "0 200000 65536\n"
+	check("a new one", made, link(k.Pid, "net"), link(u.Pid, "uts"))
+	check("a joined one", script(text, false), link(k.Pid, "net"), link(u.Pid, "uts"))
+	bad := script(text, false)
+	bad.CloneFlags, bad.Joins = unix.CLONE_NEWUSER, []plan.Reg{bad.File()}
+	f, err := os.Open("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := m.Exec(m.ctx, ExecRequest{Plan: bad, Files: []*os.File{f}}); err == nil {
+		t.Error("a directory was joined")
+	}
+	for _, c := range []*container{k, u} {
+		if err := m.Signal(m.ctx, c.id, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		c.wait()
+	}
+}

@@ -58,8 +58,9 @@ func CompileExec(spec *specs.Spec, process *specs.Process, o CompileOptions) (*C
 // and PID namespaces are joined before the clone.
 //
 // Once in a user namespace a process may not use the pidfd of one that has not executed the workload yet: its memory is still the
-// host's and undumpable (ptrace_may_access). The files of namespaces ask for no more than rights in those. The time namespace is always
-// joined by its file, for the same reason: the pidfd of a process that has yet to execute stands for the one that it leaves then.
+// host's and undumpable (ptrace_may_access). The files of namespaces ask for no more than rights in those, and are joined before the clone.
+// The time namespace is always joined by its file, for the same reason: the pidfd of a process that has yet to execute stands for the one
+// that it leaves then.
 func (a *assembly) requestContainer() {
 	a.container = a.file(FileRequest{Kind: FileContainer, Note: "the container"})
 	a.requestRoot()
@@ -77,7 +78,7 @@ func (a *assembly) requestContainer() {
 		r := a.file(FileRequest{
 			Kind: FileContainerNamespace, Namespace: flag, Note: "open the container's " + string(n.Type) + " namespace",
 		})
-		a.namespaces = append(a.namespaces, joined{"container's " + string(n.Type), flag, r})
+		a.join(joined{"container's " + string(n.Type), flag, r})
 	}
 }
 

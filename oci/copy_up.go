@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 
 	"crisp/conmon"
 	"crisp/conmon/plan"
@@ -56,16 +55,12 @@ func (c copyUp) copy(source, target *os.File) error {
 	if c.ids == (fileIDs{}) {
 		return copyup.Tree(source, target, copyUpLimits)
 	}
-	result := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked
-		err := c.ids.become()
-		if err == nil {
-			err = copyup.Tree(source, target, copyUpLimits)
+	return onOwnThread(func() error {
+		if err := c.ids.become(); err != nil {
+			return err
 		}
-		result <- err
-	}()
-	return <-result
+		return copyup.Tree(source, target, copyUpLimits)
+	})
 }
 
 // become makes this thread make files as somebody else, with the rights that it had.

@@ -58,6 +58,8 @@ type CreateRequest struct {
 	AtHalt func(ctx context.Context, pid int) error
 	// AtTerminal is called with the slave of the process's terminal, when there is one, before anything is executed: for its settings.
 	AtTerminal func(*os.File) error
+
+	namespaces map[string]*os.File // as given
 }
 
 // Create makes the cgroup, opens the files that the plan asks for and has the monitor carry the plan out: then the container
@@ -80,7 +82,11 @@ func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, erro
 	for _, w := range compiled.Warnings {
 		r.log.Warn(w, "container", q.ID)
 	}
-	var undo cleanup
+	var undo, opened cleanup
+	defer opened.run()
+	if q.namespaces, err = r.openNamespaces(compiled.Files, &opened); err != nil { // before anything is made
+		return nil, err
+	}
 	defer undo.run()
 	if c.Cgroup, err = r.cgroups.Make(ctx, cgroup.Request{
 		Path: c.cgroupPath, Resources: q.Spec.Linux.Resources, Annotations: q.Spec.Annotations,
@@ -141,7 +147,7 @@ func (r *Runtime) carryOut(
 	case !errors.Is(err, cgroup.ErrNoController): // without it, nobody can tell
 		return conmon.Process{}, err
 	}
-	g := given{rootfs: q.Rootfs, exec: q.ExecFile, mounts: q.Mounts, join: join, start: q.Start, extra: q.Extra, status: specs.StateCreating}
+	g := given{rootfs: q.Rootfs, exec: q.ExecFile, mounts: q.Mounts, namespaces: q.namespaces, join: join, start: q.Start, extra: q.Extra, status: specs.StateCreating}
 	finish := func() error { return nil }
 	if compiled.halts() {
 		h, err := conmon.NewHalt()

@@ -19,6 +19,7 @@ type given struct {
 	pid                     int                  // of container
 	status                  specs.ContainerState // of container, for an agent
 	mounts                  map[string]*os.File
+	namespaces              map[string]*os.File // by their paths
 	join                    cgroup.Join
 	start, halt             *os.File
 	agent, shown, terminal  *os.File
@@ -85,8 +86,7 @@ func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, ow
 		f, err = r.openResctrl(q.Path)
 		return f, true, err
 	case FileNamespace:
-		f, err = r.openNamespace(q)
-		return f, true, err
+		f = g.namespaces[q.Path]
 	case FileUserNamespace:
 		f, err = newUserNamespace(q.IDMap, true)
 		return f, true, err
@@ -101,6 +101,27 @@ func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, ow
 		return nil, false, os.ErrInvalid
 	}
 	return f, false, nil
+}
+
+// openNamespaces opens what a plan joins by a path.
+func (r *Runtime) openNamespaces(requests []FileRequest, opened *cleanup) (map[string]*os.File, error) {
+	var all map[string]*os.File
+	for i := range requests {
+		q := &requests[i]
+		if q.Kind != FileNamespace {
+			continue
+		}
+		f, err := r.openNamespace(q)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", q.Note, err)
+		}
+		opened.file(f)
+		if all == nil {
+			all = map[string]*os.File{}
+		}
+		all[q.Path] = f
+	}
+	return all, nil
 }
 
 // openNamespace opens a namespace and makes sure of its type (ioctl_nsfs(2)).

@@ -3,6 +3,7 @@
 package oci
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"sort"
@@ -70,7 +71,9 @@ func (a *assembly) enterCgroups() {
 //   - cgroup: its root is the cgroup of whoever makes it, so that the process must be in its own first;
 //   - time with offsets: they can be set only while nobody is in it, and unshare(2) moves the process at its exec.
 func (a *assembly) requestNamespaces() {
-	for _, n := range a.spec.Linux.Namespaces {
+	all := slices.Clone(a.spec.Linux.Namespaces)
+	slices.SortStableFunc(all, func(n, o specs.LinuxNamespace) int { return cmp.Compare(joinOrder(n.Type), joinOrder(o.Type)) })
+	for _, n := range all {
 		flag := namespaceFlags[n.Type]
 		switch {
 		case n.Path != "":
@@ -91,7 +94,16 @@ func (a *assembly) requestNamespaces() {
 	}
 }
 
-// requestJoin requests a namespace that is joined: user and PID namespaces before the clone, others by the process itself.
+// joinOrder puts those that are joined by the same means in a row (plan.Plan.Joins).
+func joinOrder(t specs.LinuxNamespaceType) int {
+	if t == specs.UserNamespace || t == specs.PIDNamespace {
+		return 0
+	}
+	return 1
+}
+
+// requestJoin requests a namespace that is joined: user and PID namespaces before the clone, others by the process itself; but where it is
+// in a user namespace those too, for it has no rights then to those that the user namespace does not own.
 func (a *assembly) requestJoin(n specs.LinuxNamespace, flag uint64) {
 	r := a.file(FileRequest{
 		Kind: FileNamespace, Path: n.Path, Namespace: flag, NotHost: sysctlNeeds(a.spec.Linux.Sysctl, n.Type),
@@ -103,8 +115,16 @@ func (a *assembly) requestJoin(n specs.LinuxNamespace, flag uint64) {
 	case specs.PIDNamespace:
 		a.plan.JoinPID = r
 	default:
-		a.namespaces = append(a.namespaces, joined{string(n.Type), flag, r})
+		a.join(joined{string(n.Type), flag, r})
 	}
+}
+
+func (a *assembly) join(n joined) {
+	if a.userns {
+		a.plan.Joins = append(a.plan.Joins, n.reg)
+		return
+	}
+	a.namespaces = append(a.namespaces, n)
 }
 
 // enterNamespaces joins and makes what clone3 did not.

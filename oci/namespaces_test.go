@@ -4,9 +4,11 @@ package oci
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -216,4 +218,137 @@ func TestLoopbackOfAJoinedNetworkIsLeftAlone(t *testing.T) {
 		}
 	}
 	equal(t, "flags", b.create(s).facts().Paths["/sys/class/net/lo/flags"].Content, "0x8\n")
+}
+
+// allHolder is a process in new namespaces of all types, with a clock of its own, and the names of their files.
+func (b *bench) allHolder(args ...string) (dir string, types map[specs.LinuxNamespaceType]string) {
+	b.Helper()
+	args = append([]string{"--mount", "--uts", "--ipc", "--net", "--cgroup", "--time", "--boottime", "1000000", "--pid", "--fork"}, args...)
+	path := b.holder("net", args...)
+	parent := strings.Split(path, "/")[2]
+	child := ""
+	b.poll("its child", func() bool {
+		c, _ := os.ReadFile("/proc/" + parent + "/task/" + parent + "/children")
+		child = strings.TrimSpace(string(c))
+		return child != ""
+	})
+	return "/proc/" + child + "/ns/", map[specs.LinuxNamespaceType]string{
+		specs.MountNamespace: "mnt", specs.UTSNamespace: "uts", specs.IPCNamespace: "ipc", specs.NetworkNamespace: "net",
+		specs.CgroupNamespace: "cgroup", specs.TimeNamespace: "time", specs.PIDNamespace: "pid",
+	}
+}
+
+func TestAllNamespacesAreJoinedByPath(t *testing.T) {
+	for name, args := range map[string][]string{"root's": nil, "a user's": {"--user", "--map-root-user"}} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			dir, types := b.allHolder(args...)
+			s := b.spec("wait")
+			s.Hostname = "joined"
+			if args != nil {
+				s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { return m.Type == "devpts" }) // its gid is not mapped
+				types[specs.UserNamespace], s.Process.User.AdditionalGids = "user", nil
+			}
+			s.Linux.Namespaces = nil
+			for _, n := range slices.Sorted(maps.Keys(types)) {
+				s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: n, Path: dir + types[n]})
+			}
+			k := b.running(s)
+			out, x := k.exec(s.Process, "facts", "/proc/uptime")
+			if x.Code != 0 {
+				t.Fatalf("exec: %+v %s", x, out)
+			}
+			f := readFacts(t, out)
+			for n, file := range types {
+				want, err := os.Readlink(dir + file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				own, err := os.Readlink("/proc/" + itoa(k.Pid) + "/ns/" + file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				equal(t, "the first process's namespace "+string(n), own, want)
+				equal(t, "the exec's namespace "+string(n), f.Namespaces[file], want)
+			}
+			if up := f.Paths["/proc/uptime"].Content; len(up) < 7 || up[0] != '1' {
+				t.Errorf("uptime %q: not that of the joined time namespace", up)
+			}
+			equal(t, "hostname", f.Hostname, "joined")
+		})
+	}
+}
+
+// Namespaces of the host can be joined with a new user namespace, which has no rights to them, and so by an exec later.
+func TestNamespacesOfTheHostWithAUserNamespace(t *testing.T) {
+	b := newBench(t)
+	path := b.holder("net", "--net")
+	s := b.spec("wait")
+	b.inUserNamespace(s)
+	s.Linux.Namespaces = append(without(s, specs.NetworkNamespace), specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: path})
+	for i, m := range s.Mounts {
+		if m.Type == "sysfs" { // shows a network that the user namespace does not own: the kernel allows no new one
+			s.Mounts = slices.Delete(s.Mounts, i, i+1)
+			break
+		}
+	}
+	s.Mounts = s.Mounts[:4]
+	k := b.running(s)
+	want, err := os.Readlink(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, x := k.exec(s.Process, "facts")
+	if x.Code != 0 {
+		t.Fatalf("exec: %+v %s", x, out)
+	}
+	equal(t, "network", readFacts(t, out).Namespaces["net"], want)
+}
+
+// A path of another type is an error before anything is made.
+func TestNamespaceOfAnotherTypeIsRefused(t *testing.T) {
+	b := newBench(t)
+	for declared, path := range map[specs.LinuxNamespaceType]string{
+		specs.NetworkNamespace: "/proc/self/ns/uts", specs.MountNamespace: "/proc/self/ns/ipc", specs.UserNamespace: "/proc/self/ns/pid",
+		specs.PIDNamespace: "/proc/self/ns/user", specs.TimeNamespace: "/proc/self/ns/net", specs.CgroupNamespace: "/etc/passwd",
+	} {
+		s := b.spec("facts")
+		s.Linux.Namespaces = append(without(s, declared), specs.LinuxNamespace{Type: declared, Path: path})
+		_, err := b.tryCreate(s)
+		if !errors.Is(err, ErrWrongNamespace) || !strings.Contains(err.Error(), string(declared)+" namespace: "+path) {
+			t.Errorf("%s: %v", declared, err)
+		}
+		if _, err := os.Stat("/sys/fs/cgroup/memory" + s.Linux.CgroupsPath); err == nil {
+			t.Errorf("%s: the cgroup was made", declared)
+		}
+	}
+}
+
+// Without a namespace the container has the runtime's, and nothing is set in that.
+func TestNamespacesAreInherited(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("facts")
+	s.Linux.Namespaces, s.Hostname, s.Linux.Sysctl = nil, "", nil
+	f := b.create(s).facts()
+	for _, name := range []string{"mnt", "uts", "ipc", "net", "pid", "cgroup", "time", "user"} {
+		want, err := os.Readlink("/proc/self/ns/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "namespace "+name, f.Namespaces[name], want)
+	}
+	for field, change := range map[string]func(*specs.Spec){
+		"hostname":                                func(s *specs.Spec) { s.Hostname = "x" },
+		"domainname":                              func(s *specs.Spec) { s.Domainname = "x" },
+		`linux.sysctl["net.ipv4.ip_forward"]`:     func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"} },
+		`linux.sysctl["kernel.shmmax"]`:           func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"kernel.shmmax": "1"} },
+		`linux.sysctl["user.max_mnt_namespaces"]`: func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"user.max_mnt_namespaces": "1"} },
+	} {
+		s := b.spec("facts")
+		s.Linux.Namespaces, s.Hostname, s.Linux.Sysctl = nil, "", nil
+		change(s)
+		if _, err := b.tryCreate(s); !errors.Is(err, ErrInvalid) || !hasField(err, field) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
 }

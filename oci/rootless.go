@@ -71,6 +71,9 @@ func isOwnID(all []specs.LinuxIDMapping, id uint32) bool {
 // groupsDenied says whether setgroups(2) is, or may be, forbidden.
 func (a *assembly) groupsDenied() bool {
 	h := &a.opts.Host
+	if a.userns && !a.ownNamespace() { // as whoever made it decided (user_namespaces(7), /proc/PID/setgroups)
+		return true
+	}
 	return h.GroupsDenied || h.Rootless && (a.container != plan.NoReg || !a.ownNamespace() || a.selfMapped())
 }
 

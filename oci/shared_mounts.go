@@ -9,7 +9,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 
 	"crisp/conmon"
 	"crisp/conmon/plan"
@@ -184,13 +183,7 @@ func (m *rootMount) unmount() error {
 	if m.id == "" {
 		return nil
 	}
-	result := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with its working directory and its namespace
-		result <- m.unmountHere()
-	}()
-	err := <-result
-	if err != nil {
+	if err := onOwnThread(m.unmountHere); err != nil {
 		return fmt.Errorf("unmount %s: %w", m.path, err)
 	}
 	m.id = ""

@@ -56,6 +56,12 @@ func (r reader) plan(h *wirePlan) (*Plan, error) {
 			return nil, fmt.Errorf("register %d: %w", reg, ErrMalformed)
 		}
 	}
+	if h.Njoins > maxJoins || h.Njoins > h.Nfds || h.Join > h.Nfds-h.Njoins {
+		return nil, fmt.Errorf("%d registers from %d on: %w", h.Njoins, h.Join, ErrMalformed)
+	}
+	for i := range h.Njoins {
+		p.Joins = append(p.Joins, Reg(h.Join+i))
+	}
 	if h.Flags&planOomAdj != 0 {
 		adj := int(h.OomAdj)
 		p.OOMAdj = &adj

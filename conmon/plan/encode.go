@@ -15,6 +15,7 @@ import (
 const (
 	headerSize = 128
 	stepSize   = 64
+	maxJoins   = 8
 	namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID |
 		unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP | unix.CLONE_NEWTIME
 )
@@ -74,6 +75,9 @@ func (p *Plan) header(d *data) wirePlan {
 		Magic: planMagic, Version: protocolVersion, Nsteps: uint32(len(p.Steps)), Nfds: uint32(p.NumFDs),
 		CgroupFd: int32(p.CgroupFD), JoinUser: int32(p.JoinUser), JoinPid: int32(p.JoinPID), CloneFlags: p.CloneFlags,
 	}
+	if len(p.Joins) > 0 {
+		h.Join, h.Njoins = uint32(p.Joins[0]), uint32(len(p.Joins))
+	}
 	if p.UIDMap != "" {
 		h.UidMap = d.put(p.UIDMap)
 	}
@@ -109,6 +113,11 @@ func (p *Plan) check() error {
 	for name, r := range map[string]Reg{"cgroup": p.CgroupFD, "user namespace": p.JoinUser, "PID namespace": p.JoinPID} {
 		if r < NoReg || int(r) >= p.NumFDs {
 			return fmt.Errorf("register %d of the %s: not one of %d files: %w", r, name, p.NumFDs, ErrLimit)
+		}
+	}
+	for i, r := range p.Joins {
+		if r < 0 || int(r) >= p.NumFDs || r != p.Joins[0]+Reg(i) || i >= maxJoins {
+			return fmt.Errorf("register %d of a namespace: not in a row of %d files: %w", r, p.NumFDs, ErrLimit)
 		}
 	}
 	return p.checkOrder()

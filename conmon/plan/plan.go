@@ -63,10 +63,12 @@ type Plan struct {
 	CgroupFD   Reg    // a cgroup v2 directory to be born in
 	JoinUser   Reg    // a namespace file or pidfd whose user namespace is joined before the clone
 	JoinPID    Reg    // the same for the PID namespace
-	UIDMap     string // text for /proc/PID/uid_map, with CLONE_NEWUSER
-	GIDMap     string
-	NumFDs     int  // files that travel along: registers 0 to NumFDs-1
-	Barrier    bool // has a BARRIER step
+	// Joins are other namespace files, in registers in a row, that are joined before the clone: of somebody else than the user namespace.
+	Joins   []Reg
+	UIDMap  string // text for /proc/PID/uid_map, with CLONE_NEWUSER
+	GIDMap  string
+	NumFDs  int  // files that travel along: registers 0 to NumFDs-1
+	Barrier bool // has a BARRIER step
 	// OOMAdj is the oom_score_adj of the process, nil for that of the daemon. It is clamped where the daemon may not lower it.
 	OOMAdj *int
 

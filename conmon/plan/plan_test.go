@@ -18,7 +18,7 @@ func sample() *Plan {
 	p := New()
 	root, ns := p.File(), p.File()
 	p.CloneFlags = unix.CLONE_NEWNS | unix.CLONE_NEWUSER
-	p.JoinPID = ns
+	p.JoinPID, p.Joins = ns, []Reg{root, ns}
 	p.UIDMap, p.GIDMap = "0 1000 1\n", "0 2000 1\n"
 	adj := -998
 	p.OOMAdj = &adj
@@ -98,7 +98,7 @@ func canonical(p *Plan) *Plan {
 }
 
 func TestStringTellsEachStepBelowWhatItIsFor(t *testing.T) {
-	want := `plan: 2 files, clone NEWUSER|NEWNS, join pid r1, uid map "0 1000 1\n", gid map "0 2000 1\n", oom_score_adj -998, barrier
+	want := `plan: 2 files, clone NEWUSER|NEWNS, join pid r1, join r0, join r1, uid map "0 1000 1\n", gid map "0 2000 1\n", oom_score_adj -998, barrier
 make / a slave
   0 MOUNT on="/" flags=REC|SLAVE
 open a tmpfs

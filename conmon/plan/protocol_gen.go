@@ -207,7 +207,9 @@ type wirePlan struct {
 	GidMap     uint32
 	Flags      uint32
 	OomAdj     int32
-	Reserved   [18]uint32
+	Join       uint32
+	Njoins     uint32
+	Reserved   [16]uint32
 }
 
 // wireStep is struct cr_step.

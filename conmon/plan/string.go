@@ -50,6 +50,9 @@ func (p *Plan) writeHead(b *strings.Builder) {
 			fmt.Fprintf(b, ", %s r%d", r.name, r.reg)
 		}
 	}
+	for _, r := range p.Joins {
+		fmt.Fprintf(b, ", join r%d", r)
+	}
 	if p.UIDMap != "" || p.GIDMap != "" {
 		fmt.Fprintf(b, ", uid map %q, gid map %q", p.UIDMap, p.GIDMap)
 	}

@@ -93,11 +93,7 @@ void *map_take(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-void map_give(void *p, size_t size)
-{
-	if (p)
-		munmap(p, size);
-}
+void map_give(void *p, size_t size) { (void)(p && munmap(p, size)); }
 
 char *put_number(char *at, uint64_t n, int width)
 {

@@ -82,6 +82,7 @@ int plan_check(struct plan *p, const void *bytes, size_t size)
 	p->datalen = (uint32_t)(size - sizeof *h - h->nsteps * sizeof(struct cr_step));
 	if (p->data[0] || p->data[p->datalen - 1] || h->uid_map >= p->datalen || h->gid_map >= p->datalen ||
 	    !register_fits(h->cgroup_fd, h->nfds) || !register_fits(h->join_user, h->nfds) || !register_fits(h->join_pid, h->nfds) ||
+	    h->njoins > 8 || h->njoins > h->nfds || h->join > h->nfds - h->njoins ||
 	    (h->clone_flags & ~NAMESPACES) || h->oom_adj < -1000 || h->oom_adj > 1000)
 		return EINVAL;
 	for (uint32_t i = 0; i < h->nsteps; i++) {

@@ -18,7 +18,7 @@
  * the child; steps may fill others by `out`. There are CR_NREGS registers; an empty one holds -1.
  *
  * The monitor clones the child with clone_flags (new namespaces) into cgroup_fd (cgroup v2), after joining, in a short-lived
- * intermediate process, the user and PID namespaces named by join_user and join_pid (a PID namespace counts only for
+ * intermediate process, the user and PID namespaces named by join_user and join_pid, and others (a PID namespace counts only for
  * children, and only a single-threaded process may join a user namespace). The child is always a direct child of the
  * monitor (CLONE_PARENT). With CLONE_NEWUSER the monitor writes uid_map and gid_map before the child runs its first step.
  *
@@ -55,7 +55,9 @@ struct cr_plan {
 	uint32_t flags;       /* CR_PLAN_* */
 	int32_t oom_adj;      /* with CR_PLAN_OOM_ADJ: the child's oom_score_adj, written by the monitor before the first step (a process
 	                       * of another user namespace cannot write its own); clamped where lowering it is not allowed */
-	uint32_t reserved[18];
+	uint32_t join, njoins; /* the first register, and number, of namespace fds that the intermediate joins, before or after the user namespace: as
+	                        * soon as it may. With CLONE_NEWUSER these are those that the new namespace has no rights to */
+	uint32_t reserved[16];
 };
 #define CR_PLAN_BARRIER 1u /* has a BARRIER step: CREATE answers when the child stands there */
 #define CR_PLAN_OOM_ADJ 2u /* oom_adj is set; without it the child gets the score that the monitor was started with */

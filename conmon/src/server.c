@@ -287,10 +287,7 @@ static void conn_ready(struct watch *w, uint32_t events)
 		return conn_close(c);
 	r.ticket = (struct ticket){ c, m.seq, m.type };
 	int err = msg_check(&m, (size_t)n, (uint32_t)r.nfds);
-	if (err)
-		fail(&r, CR_AT_REQUEST, err);
-	else
-		serve(&r);
+	err ? fail(&r, CR_AT_REQUEST, err) : serve(&r);
 	for (int i = 0; i < r.nfds; i++)
 		fd_close(&r.fds[i]);
 }
@@ -335,7 +332,4 @@ int server_once(int fd)
 	return 0;
 }
 
-void server_init(int listener)
-{
-	watch_open(&srv.listener, listener, listener_ready, EPOLLIN);
-}
+void server_init(int listener) { watch_open(&srv.listener, listener, listener_ready, EPOLLIN); }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Making a child: clone3 into namespaces and cgroup, the joins that must come before it, the id maps, the sync socket.
  *
- *   monitor                          intermediate (only to join a user namespace)      child
+ *   monitor                          intermediate (only with a user namespace)         child
  *     | clone ------------------------> |
- *     |                                 | setns user, setns pid
+ *     |                                 | setns others, user, and what was not allowed before
  *     |                                 | clone3(CLONE_PARENT) ----------------------> | waits
  *     | <---------------- CR_SYNC_PID - | exits
  *     | id maps, oom_score_adj                                                         |
  *     | go -------------------------------------------------------------------------> | runs the plan
  *
- * Without a user namespace to join there is no intermediate, and without a reason to wait the child does not. A PID namespace
- * alone is joined by the monitor itself, around the clone: setns(CLONE_NEWPID) is only about children.
+ * Without a user namespace to join, or others to join before one is made, there is no intermediate, and without a reason to wait the child
+ * does not. A PID namespace alone is joined by the monitor itself, around the clone: setns(CLONE_NEWPID) is only about children.
  */
 #include "monitor.h"
 
@@ -34,15 +34,27 @@ static pid_t clone_child(const struct child *c, int *pidfd, int exit_signal, uin
 	return pid;
 }
 
+/* join joins what it may of the namespaces that are not joined yet; is it all? */
+static bool join(const struct child *c, uint32_t *done)
+{
+	const struct cr_plan *h = c->plan->head;
+	for (uint32_t i = 0; i <= h->njoins; i++) {
+		int32_t reg = i < h->njoins ? (int32_t)(h->join + i) : h->join_pid;
+		if (reg < 0 || (~*done >> i & 1 && setns(c->files[reg], i < h->njoins ? 0 : K_CLONE_NEWPID) == 0))
+			*done |= 1u << i;
+	}
+	return *done == (2u << h->njoins) - 1;
+}
+
 /* intermediate runs in a process of its own: it joins, makes the child for its parent, tells the child's pid, and ends. */
 static _Noreturn void intermediate(const struct child *c)
 {
 	const struct cr_plan *h = c->plan->head;
 	struct cr_sync m = { .kind = CR_SYNC_PID, .op = CR_AT_JOIN };
+	uint32_t done = 0;
 	int pidfd;
-	/* PID first: afterwards we may lack the right to a PID namespace that the user namespace does not own; who is not root has it only then. */
-	bool late = h->join_pid >= 0 && setns(c->files[h->join_pid], K_CLONE_NEWPID) < 0;
-	if (setns(c->files[h->join_user], K_CLONE_NEWUSER) < 0 || (late && setns(c->files[h->join_pid], K_CLONE_NEWPID) < 0)) {
+	join(c, &done); /* afterwards we may lack the right to what the user namespace does not own; who is not root has it only then */
+	if ((h->join_user >= 0 && setns(c->files[h->join_user], K_CLONE_NEWUSER) < 0) || !join(c, &done)) {
 		m.err = errno;
 	} else {
 		m.op = CR_AT_CLONE;
@@ -143,12 +155,10 @@ int spawn(struct slot *s, struct child *c, struct failure *f)
 		prctl(PR_SET_DUMPABLE, (h->clone_flags & K_CLONE_NEWUSER) != 0, 0, 0, 0); /* its uid_map too; in there is nobody to trace it */
 	}
 	c->sync = pair[1];
-	s->pid = h->join_user >= 0 ? clone_by_intermediate(c, pair[0], &s->pidfd, f) : clone_directly(c, &s->pidfd, f);
+	s->pid = h->join_user >= 0 || h->njoins ? clone_by_intermediate(c, pair[0], &s->pidfd, f) : clone_directly(c, &s->pidfd, f);
 	close(pair[1]);
-	if (s->pid < 0) {
-		close(pair[0]);
-		return -1;
-	}
+	if (s->pid < 0)
+		return close(pair[0]), -1;
 	if (c->wait) {
 		if (c->adj != srv.oom_adj)
 			write_oom_adj(s->pid, c->adj);

@@ -287,13 +287,10 @@ static int step_pty(const struct run *r, const struct cr_step *s)
 /* ---- privileges ---- */
 static int step_cap_bound(const struct cr_step *s)
 {
-	for (unsigned long c = 0; c < 64; c++) {
-		int has = prctl(PR_CAPBSET_READ, c, 0, 0, 0);
-		if (has < 0)
-			break; /* past the kernel's last */
+	int has;
+	for (unsigned long c = 0; c < 64 && (has = prctl(PR_CAPBSET_READ, c, 0, 0, 0)) >= 0; c++) /* up to the kernel's last */
 		if (has && !(s->arg[0] >> c & 1) && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
 			return -1;
-	}
 	return 0;
 }
 
