@@ -21,8 +21,8 @@ type ExecRequest struct {
 	Process               *specs.Process
 	Stdin, Stdout, Stderr *os.File
 	TTY                   bool
-	Extra                 []*os.File        // from number 3 on
-	NoKeyring             bool              // the process keeps the session keyring of whoever makes it
+	Extra                 []*os.File // from number 3 on
+	NoKeyring             bool       // the process keeps the session keyring of whoever makes it
 	// AtTerminal is called with the slave of the process's terminal, when there is one, before the process is executed: for its settings.
 	AtTerminal func(*os.File) error
 	Cgroups    map[string]string // below the container's, by controller, "" for v2's; see cgroup.JoinBelow

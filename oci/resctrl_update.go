@@ -79,3 +79,18 @@ func (c *Container) withResctrl(f func(*rdt.FS) error) error {
 	}
 	return nil
 }
+
+// enterResctrl moves the processes of the container into its group.
+func (c *Container) enterResctrl() error {
+	return c.withResctrl(func(f *rdt.FS) error {
+		g, err := f.Group(c.ID, c.linux.IntelRdt)
+		if err != nil {
+			return err
+		}
+		pids, err := c.Cgroup.Pids()
+		if err != nil {
+			return err
+		}
+		return g.Enter(c.ID, c.linux.IntelRdt, pids)
+	})
+}

@@ -28,6 +28,7 @@ func commands() []command {
 		createCommand(), deleteCommand(), killCommand(), listCommand(), runCommand(), startCommand(), stateCommand(),
 		specCommand(), validateCommand(),
 		pauseCommand(), resumeCommand(), execCommand(), psCommand(), updateCommand(), eventsCommand(),
+		checkpointCommand(), restoreCommand(),
 		featuresCommand(),
 	}
 }

@@ -4,6 +4,7 @@ package operation
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -111,6 +112,13 @@ func (c *container) describe(q *CreateRequest) error {
 		ID: q.ID, Version: q.Spec.Version, Bundle: q.Bundle, Created: time.Now().UTC(), Annotations: q.Spec.Annotations,
 		Cgroup: oci.CgroupPath(q.ID, q.Spec), Hierarchies: c.Hierarchies, Systemd: c.runtime.config.Systemd, Hooks: laterHooks(q.Spec.Hooks),
 		OwnPIDs: ownPIDs(q.Spec), NoKeyring: q.NoNewKeyring, Program: q.Spec.Process.Args[0], ListenFDs: listenFDs(),
+	}
+	if l := q.Spec.Linux; l != nil && l.IntelRdt != nil { // delete is told
+		text, err := json.Marshal(l.IntelRdt)
+		if err != nil {
+			return err
+		}
+		c.IntelRdt = string(text)
 	}
 	if q.Spec.Root != nil {
 		c.Rootfs = q.Spec.Root.Path

@@ -66,7 +66,7 @@ func (c *container) delete(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if c.Hooks || c.Mount != "" {
+	if c.Hooks || c.Mount != "" || c.IntelRdt != "" {
 		err = c.deleteLoaded(ctx)
 	} else {
 		err = c.releaseCgroup(ctx)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"crisp/oci"
 	"crisp/oci/config"
@@ -37,10 +38,17 @@ func (c *container) kept() (*config.Config, error) {
 			return nil, fmt.Errorf("%s: intelRdt: %w", recordName, err)
 		}
 	}
+	if c.TimeNamespace && !hasNamespace(s.Linux, specs.TimeNamespace) {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
+	}
 	if s.Process != nil {
 		tellListenFDs(s.Process, c.ListenFDs)
 	}
 	return k, nil
+}
+
+func hasNamespace(l *specs.Linux, t specs.LinuxNamespaceType) bool {
+	return slices.ContainsFunc(l.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == t })
 }
 
 // program is what linux.seccomp was compiled to, now or earlier; nil: left to package oci, or there is none.

@@ -52,7 +52,9 @@ type record struct {
 	OwnPIDs bool
 
 	ListenFDs int    // files that systemd had for it
-	IntelRdt  string // linux.intelRdt as it was changed since, in JSON; "": as in config.json
+	IntelRdt  string // linux.intelRdt, in JSON, also as it was changed since; "": none
+	// TimeNamespace: it has a time namespace, of which config.json says nothing; see restore.
+	TimeNamespace bool
 }
 
 // maxRecord bounds what is read of a file.

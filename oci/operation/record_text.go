@@ -46,6 +46,7 @@ func (r *record) text() []byte {
 	w.flag("ownPIDs", r.OwnPIDs)
 	w.number("listenFDs", uint64(r.ListenFDs))
 	w.string("intelRdt", r.IntelRdt)
+	w.flag("timeNamespace", r.TimeNamespace)
 	return append(w.b, '}', '\n')
 }
 
@@ -192,6 +193,8 @@ func (r *record) scanPlain(s *scan.Scanner, name string) {
 		r.ListenFDs = int(s.Uint(31))
 	case "intelRdt":
 		r.IntelRdt = s.Str()
+	case "timeNamespace":
+		r.TimeNamespace = s.Bool()
 	default:
 		s.Fail()
 	}

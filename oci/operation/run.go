@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 
+	"crisp/conmon"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -42,6 +44,11 @@ func (r *Runtime) Run(ctx context.Context, q RunRequest) (int, error) {
 			return -1, errors.Join(err, c.deleteEnded(ctx))
 		}
 	}
+	return c.follow(ctx, f, p, &q)
+}
+
+// follow waits, unless detached, for the end of a container that runs, and deletes it then. It gives up the container's lock.
+func (c *container) follow(ctx context.Context, f *foreground, p conmon.Process, q *RunRequest) (int, error) {
 	if q.Detach {
 		return 0, nil
 	}
@@ -61,7 +68,7 @@ func (r *Runtime) Run(ctx context.Context, q RunRequest) (int, error) {
 		return code, err
 	}
 	if err := c.deleteEnded(ctx); err != nil {
-		r.config.Log.Warn(err.Error())
+		c.runtime.config.Log.Warn(err.Error())
 	}
 	return code, nil
 }
