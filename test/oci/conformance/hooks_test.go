@@ -35,7 +35,8 @@ var hookKinds = []struct {
 	status string
 	of     func(*specs.Hooks) *[]specs.Hook
 }{
-	{"prestart", "creating", func(h *specs.Hooks) *[]specs.Hook { return &h.Prestart }}, //nolint:staticcheck // deprecated, and still a field
+	//lint:ignore SA1019 deprecated, and still a field
+	{"prestart", "creating", func(h *specs.Hooks) *[]specs.Hook { return &h.Prestart }},
 	{"createRuntime", "creating", func(h *specs.Hooks) *[]specs.Hook { return &h.CreateRuntime }},
 	{"createContainer", "creating", func(h *specs.Hooks) *[]specs.Hook { return &h.CreateContainer }},
 	{"startContainer", "created", func(h *specs.Hooks) *[]specs.Hook { return &h.StartContainer }},

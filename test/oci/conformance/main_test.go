@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 		if err == nil {
 			code = m.Run()
 		}
-		err = errors.Join(err, lane.RemoveCgroups(place.cgroup), os.RemoveAll(place.image))
+		err = errors.Join(err, removeCgroups(place.cgroup), os.RemoveAll(place.image))
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -81,9 +81,19 @@ func setUp() error {
 	place.unified = err == nil
 	if strings.HasPrefix(place.peer, "crun") {
 		// It refuses hosts with both versions of cgroups.
-		if err := unix.Unmount("/sys/fs/cgroup/unified", 0); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+		if err := unix.Unmount(unifiedHierarchy, 0); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("hide the unified hierarchy from crun: %w", err)
 		}
+		hidden = true
 	}
 	return nil
+}
+
+func removeCgroups(name string) error {
+	if hidden {
+		if err := os.RemoveAll(unifiedHierarchy + name); err != nil {
+			return err
+		}
+	}
+	return lane.RemoveCgroups(name)
 }

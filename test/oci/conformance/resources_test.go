@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"crisp/test/lane"
-
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -74,6 +72,7 @@ func memoryRows() []row {
 		}, {
 			// The kernel has dropped kernel; the others change nothing on v2.
 			id: "resources.memory.dropped", of: "6.4 resources.memory", fields: resourceFields("memory", "kernel", "kernelTCP", "useHierarchy"), alone: true,
+			//lint:ignore SA1019 deprecated, and still a field
 			edit: memory(specs.LinuxMemory{Limit: new(int64(64 * mib)), Kernel: new(int64(32 * mib)), KernelTCP: new(int64(32 * mib)), UseHierarchy: new(true)}),
 			sees: []sight{{"ids", "0 0 0 0 0 0"}},
 		}, {
@@ -402,7 +401,7 @@ func pathRows() []row {
 			id: "cgroupsPath.absolute", of: "6.4 cgroupsPath", fields: []string{"linux.cgroupsPath"}, alone: true,
 			edit: func(k *bundle) {
 				k.Linux.CgroupsPath = place.cgroup + "/deep/er"
-				k.cleanup(func() { k.must(lane.RemoveCgroups(place.cgroup + "/deep")) }) // a parent stays, as it does with runc
+				k.cleanup(func() { k.must(removeCgroups(place.cgroup + "/deep")) }) // a parent stays, as it does with runc
 				k.withoutNamespace(specs.CgroupNamespace)
 			},
 			sees: []sight{{"read /proc/self/cgroup", "~:" + place.cgroup + "/deep/er(\n|$)"}},

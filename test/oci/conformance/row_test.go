@@ -151,7 +151,7 @@ func verifyTables(t *testing.T, name string) {
 		t.Skip("needs root")
 	}
 	scope := leak.Scope{Ancestor: isolate.Outer(), Cgroup: place.cgroup, Ignore: func(kind, name string) bool {
-		return kind == "cgroup" && strings.HasSuffix(name, place.cgroup)
+		return kind == "cgroup" && (strings.HasSuffix(name, place.cgroup) || hidden && strings.HasPrefix(name, unifiedHierarchy))
 	}}
 	before, err := leak.Take(scope)
 	if err != nil {
@@ -212,13 +212,16 @@ func (c table) verify(t *testing.T, known map[string]string) {
 	})
 }
 
-// report fails the test, or skips it where the row is a known exception; such a one must not pass.
+// report fails the test, or skips it where the row is a known exception; such a one must not pass, unless chance decides.
 func report(t *testing.T, why string, problems []string) {
 	t.Helper()
 	if why == "" {
 		for _, p := range problems {
 			t.Error(p)
 		}
+		return
+	}
+	if len(problems) == 0 && strings.HasPrefix(why, "sometimes: ") {
 		return
 	}
 	if len(problems) == 0 {

@@ -112,7 +112,7 @@ var needed = []string{
 	"timer_create", "timer_settime", "timer_delete", "rseq", "prctl", "capget", "capset", "clock_gettime", "restart_syscall", "wait4", "waitid", "pidfd_open",
 	"pidfd_send_signal", "setsid", "dup3", "fchdir", "faccessat2", "statx", "setitimer", "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid",
 	"setresuid", "setresgid", "setgroups", "seccomp", "getppid", "execveat", "openat2", "close_range", "umask", "recvmsg", "sendmsg", "sendto", "poll", "ppoll",
-	"accept4", "socket", "bind", "listen", "fchmod", "fchown", "setxattr", "personality", "stat", "lstat", "open",
+	"accept4", "socket", "bind", "listen", "fchmod", "fchown", "setxattr", "personality", "stat", "lstat", "open", "statfs", "fstatfs", "setuid", "setgid",
 }
 
 func filterRows() []row {
@@ -125,6 +125,8 @@ func filterRows() []row {
 	edom := sight{"call getpgid 0", "EDOM"}
 	allowList := filter(on(specs.ActAllow, needed...))
 	allowList.DefaultAction, allowList.DefaultErrnoRet = specs.ActErrno, new(uint(unix.ENOANO))
+	forNative := *allowList
+	forNative.Architectures = []specs.Arch{native}
 	architectures := flags()
 	architectures.Architectures = []specs.Arch{native, specs.ArchX86, specs.ArchX32}
 	refuse := func(id, names string, f *specs.LinuxSeccomp) row {
@@ -140,7 +142,7 @@ func filterRows() []row {
 			edit: withFilter(allowList), sees: []sight{{"call sync", "ENOANO"}, {"call getsid 0", "ENOANO"}, {"ids", "0 0 0 0 0 0"}},
 		}, {
 			id: "seccomp.newerCalls", of: "6.4 seccomp", alone: true, // a program finds out that they are not there, as runc has it
-			edit: withFilter(allowList), sees: []sight{{"call 10000", "ENOSYS"}},
+			edit: withFilter(&forNative), sees: []sight{{"call 10000", "ENOSYS"}, {"call sync", "ENOANO"}},
 		}, {
 			id: "seccomp.flags.log", of: "6.4 seccomp", fields: []string{"linux.seccomp.flags"}, alone: true,
 			edit: withFilter(flags(specs.LinuxSeccompFlagLog)), sees: []sight{edom},
