@@ -31,6 +31,7 @@ const (
 type sessionKey struct {
 	host       string // scheme and address
 	repository string
+	actions    string // what the token is for: "pull", or "pull,push"
 	credential string // Credential.Key
 }
 

@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -108,6 +109,14 @@ type request struct {
 	path    string // below the repository: "manifests/latest"
 	header  http.Header
 	resolve bool // needs a host that may resolve tags
+	push    bool // changes something: the registry's own host alone is asked, with the right to push
+	// body, of size bytes, is what is sent; each try asks for it anew.
+	body func() (io.ReadCloser, error)
+	size int64
+	// good are the statuses that mean success; 200 and 206 if there are none.
+	good []int
+	// url is asked instead of path: an upload's location.
+	url *url.URL
 	// check refuses an answer that is no use although its status is good.
 	check func(*http.Response) error
 }
@@ -116,6 +125,9 @@ type request struct {
 // own, is asked again after temporary errors: while there are others, trying them is the better repetition.
 func (r *Repository) do(ctx context.Context, q request) (*http.Response, *host, error) {
 	hosts := capable(r.hosts, q.resolve)
+	if q.push {
+		hosts = r.hosts[len(r.hosts)-1:]
+	}
 	failed := &Error{Op: q.op}
 	for i, h := range hosts {
 		tries := 1
@@ -196,7 +208,11 @@ func pause(ctx context.Context, d time.Duration) error {
 // once asks one host once, logging in if it must.
 func (r *Repository) once(ctx context.Context, h *host, q request) (*http.Response, error) {
 	cred := r.cred.forHost(h.config.url.Host)
-	s := r.client.sessions.get(sessionKey{host: h.name, repository: r.ref.Path, credential: cred.Key()})
+	actions := "pull"
+	if q.push {
+		actions = "pull,push"
+	}
+	s := r.client.sessions.get(sessionKey{host: h.name, repository: r.ref.Path, actions: actions, credential: cred.Key()})
 	auth := s.current()
 	if auth == "" && cred.RegistryToken != "" {
 		auth = "Bearer " + cred.RegistryToken
@@ -213,7 +229,7 @@ func (r *Repository) once(ctx context.Context, h *host, q request) (*http.Respon
 		auth, err = s.login(ctx, loginRequest{
 			client: h.client, userAgent: r.client.userAgent, plain: h.config.url.Scheme == "http",
 			challenges: parseChallenges(resp.Header.Values("WWW-Authenticate")),
-			scope:      "repository:" + r.ref.Path + ":pull",
+			scope:      "repository:" + r.ref.Path + ":" + actions,
 			credential: cred, refused: auth,
 		})
 		if errors.Is(err, errNoChallenge) {
@@ -226,12 +242,7 @@ func (r *Repository) once(ctx context.Context, h *host, q request) (*http.Respon
 }
 
 func (r *Repository) send(ctx context.Context, h *host, q request, auth string) (*http.Response, error) {
-	u := *h.config.url
-	u.Path += "/" + r.ref.Path + "/" + q.path
-	if h.namespace != "" {
-		u.RawQuery = url.Values{"ns": {h.namespace}}.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, q.method, u.String(), nil)
+	req, err := r.request(ctx, h, q)
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +252,7 @@ func (r *Repository) send(ctx context.Context, h *host, q request, auth string) 
 		}
 	}
 	req.Header.Set("User-Agent", r.client.userAgent)
-	if auth != "" {
+	if auth != "" && sameOrigin(req.URL, h.config.url) {
 		req.Header.Set("Authorization", auth)
 	}
 	resp, err := h.client.Do(req)
@@ -251,9 +262,46 @@ func (r *Repository) send(ctx context.Context, h *host, q request, auth string) 
 	return resp, nil
 }
 
+// request is the HTTP form of q for a host.
+func (r *Repository) request(ctx context.Context, h *host, q request) (*http.Request, error) {
+	u := q.url
+	if u == nil {
+		own := *h.config.url
+		u = &own
+		path, query, _ := strings.Cut(q.path, "?")
+		u.Path += "/" + r.ref.Path + "/" + path
+		u.RawQuery = query
+		if h.namespace != "" {
+			u.RawQuery = url.Values{"ns": {h.namespace}}.Encode()
+		}
+	}
+	if q.body == nil {
+		return http.NewRequestWithContext(ctx, q.method, u.String(), nil)
+	}
+	body, err := q.body()
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, q.method, u.String(), body)
+	if err != nil {
+		body.Close()
+		return nil, err
+	}
+	req.ContentLength, req.GetBody = q.size, q.body
+	if q.size == 0 {
+		body.Close()
+		req.Body, req.GetBody = http.NoBody, nil
+	}
+	return req, nil
+}
+
 // accept returns a good answer, or closes a bad one and says what it was.
 func accept(resp *http.Response, q request) (*http.Response, error) {
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusPartialContent {
+	good := q.good
+	if good == nil {
+		good = []int{http.StatusOK, http.StatusPartialContent}
+	}
+	if !slices.Contains(good, resp.StatusCode) {
 		return nil, responseError(resp)
 	}
 	if q.check != nil {
