@@ -125,8 +125,12 @@ func (a *assembly) checkRootless() error {
 	}
 	for i := range a.spec.Mounts {
 		m := &a.spec.Mounts[i]
-		if o := parseMountOptions(m.Options); o.idmap || len(m.UIDMappings) > 0 || len(m.GIDMappings) > 0 {
+		o := parseMountOptions(m.Options)
+		if o.idmap || len(m.UIDMappings) > 0 || len(m.GIDMappings) > 0 {
 			return rootless(at("mounts", i)+".uidMappings", "id-mapped mounts are not supported for rootless containers")
+		}
+		if root, ok := hostID(l.UIDMappings, 0); o.copyUp && (!ok || root != a.opts.Host.UID) { // it is us who copies
+			return rootless(at("mounts", i)+".options", "tmpcopyup: root of a rootless container would have to be its user")
 		}
 	}
 	return nil

@@ -136,6 +136,10 @@ func TestRootlessContainersAreRefusedWhatIsRoots(t *testing.T) {
 			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 			s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth7": {}}
 		}},
+		{"a tmpfs filled for another", "tmpcopyup", func(s *specs.Spec) {
+			mount(s, "tmpcopyup")
+			s.Linux.UIDMappings[0].HostID = 100_000
+		}},
 		{"groups", "cannot set any additional groups", func(s *specs.Spec) { s.Process.User.AdditionalGids = []uint32{0} }},
 		{"clocks in a joined user namespace", "linux.timeOffsets", func(s *specs.Spec) {
 			s.Linux.Namespaces = append(without(s, specs.UserNamespace), specs.LinuxNamespace{Type: specs.TimeNamespace},

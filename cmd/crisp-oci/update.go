@@ -106,5 +106,8 @@ func (l *limits) resources(given map[string]bool) (*specs.LinuxResources, error)
 	if !any {
 		return nil, errNoLimit
 	}
+	if r.BlockIO.Weight == nil { // whose controller need not be there
+		r.BlockIO = nil
+	}
 	return r, nil
 }
