@@ -58,8 +58,7 @@ const vmIntegration = `^(TestOutOfMemoryIsReported|TestLimitsArriveInTheCgroup|T
 func withSystemd() guest {
 	return guest{name: "systemd", systemd: true, timeout: 10 * time.Minute, runs: []guestRun{
 		{pkg: "oci/cgroup", run: "Systemd", timeout: 5 * time.Minute},
-		{pkg: "cmd/crisp-oci", run: "Systemd", timeout: 5 * time.Minute},
-		{pkg: "test/oci", run: "Systemd", timeout: 5 * time.Minute},
+		{pkg: "test/oci/systemd", timeout: 5 * time.Minute},
 	}}
 }
 
