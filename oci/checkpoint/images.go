@@ -33,6 +33,41 @@ func (d *directories) Close() {
 	d.work.Close()
 }
 
+// reopen opens them again, by the mounts of the calling thread: criu mounts things in its working directory, which must be of its mount namespace.
+func (d *directories) reopen() error {
+	work, err := reopen(d.work)
+	if err != nil {
+		return err
+	}
+	images, err := reopen(d.images)
+	if err != nil {
+		work.Close()
+		return err
+	}
+	d.Close()
+	d.images, d.work = images, work
+	return nil
+}
+
+func reopen(f *os.File) (*os.File, error) {
+	again, err := os.OpenFile(f.Name(), os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	was, err := f.Stat()
+	if err == nil {
+		var is os.FileInfo
+		if is, err = again.Stat(); err == nil && !os.SameFile(was, is) {
+			err = &os.PathError{Op: "open", Path: f.Name(), Err: unix.ESTALE}
+		}
+	}
+	if err != nil {
+		again.Close()
+		return nil, err
+	}
+	return again, nil
+}
+
 // openDirectories opens the images and the work directory, and makes what is missing. Links in them are refused: criu creates and truncates
 // files by name, also logs and statistics of a restore.
 func (o *Options) openDirectories() (*directories, error) {
@@ -60,6 +95,10 @@ func (o *Options) openDirectories() (*directories, error) {
 
 // openDirectory opens a directory, which it makes if it is missing, but not its parents.
 func openDirectory(name string) (*os.File, error) {
+	name, err := filepath.Abs(name)
+	if err != nil {
+		return nil, err
+	}
 	if err := os.Mkdir(name, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, err
 	}

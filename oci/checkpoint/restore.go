@@ -44,7 +44,7 @@ func (c *Container) Restore(ctx context.Context, o Options, at AtNamespaces) (Re
 		return Restored{}, err
 	}
 	defer closeAll(files)
-	r := restore{container: c, at: at}
+	r := restore{container: c, at: at, directories: d}
 	command := criu.Command{Program: s.program, Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr, Files: files}
 	err = r.run(ctx, command, q)
 	if err != nil {
@@ -61,7 +61,7 @@ func (c *Container) restoreOptions(o *Options, d *directories) (*criu.Options, e
 	if err != nil {
 		return nil, err
 	}
-	q.ImagesFD, q.WorkFD, q.LogFile = int(d.images.Fd()), int(d.work.Fd()), restoreLog
+	q.LogFile = restoreLog
 	q.EvasiveDevices, q.RstSibling = true, true
 	root, err := os.OpenFile(c.Rootfs, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {
@@ -88,9 +88,10 @@ func (c *Container) restoreOptions(o *Options, d *directories) (*criu.Options, e
 
 // A restore is one that goes on.
 type restore struct {
-	container *Container
-	at        AtNamespaces
-	made      Restored
+	container   *Container
+	directories *directories
+	at          AtNamespaces
+	made        Restored
 }
 
 // run starts criu in a mount namespace of its own, where the root file system is a mount point, which criu wants (and that its parent is not covered);
@@ -102,7 +103,7 @@ func (r *restore) run(ctx context.Context, command criu.Command, q *criu.Options
 	}
 	defer os.Remove(place)
 	q.Root = place
-	p, err := startWithRoot(command, r.container.Rootfs, place)
+	p, err := r.start(command, q)
 	if err != nil {
 		return err
 	}
@@ -119,8 +120,8 @@ func (r *restore) run(ctx context.Context, command criu.Command, q *criu.Options
 	return err
 }
 
-// startWithRoot starts criu from a thread that has a mount namespace of its own and ends with it.
-func startWithRoot(command criu.Command, rootfs, place string) (*criu.Process, error) {
+// start starts criu from a thread that has a mount namespace of its own and ends with it.
+func (r *restore) start(command criu.Command, q *criu.Options) (*criu.Process, error) {
 	type started struct {
 		process *criu.Process
 		err     error
@@ -129,7 +130,11 @@ func startWithRoot(command criu.Command, rootfs, place string) (*criu.Process, e
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread is of no use to others
 		var s started
-		if s.err = ownMounts(rootfs, place); s.err == nil {
+		if s.err = ownMounts(r.container.Rootfs, q.Root); s.err == nil {
+			s.err = r.directories.reopen()
+		}
+		if s.err == nil {
+			q.ImagesFD, q.WorkFD = int(r.directories.images.Fd()), int(r.directories.work.Fd())
 			s.process, s.err = criu.Start(command)
 		}
 		done <- s
