@@ -87,6 +87,14 @@ func (r *Runtime) create(ctx context.Context, q *CreateRequest, atOnce bool) (_ 
 	if err := c.describe(q); err != nil {
 		return nil, conmon.Process{}, err
 	}
+	if err := c.tellNotify(q.Spec); err != nil {
+		return nil, conmon.Process{}, err
+	}
+	if atOnce {
+		if c.notify, err = c.listenNotify(); err != nil {
+			return nil, conmon.Process{}, err
+		}
+	}
 	m := maker{container: c, request: q, atOnce: atOnce, extra: extra}
 	p, err := m.make(ctx, &undo)
 	if err != nil {

@@ -37,6 +37,9 @@ func extraFiles(p *specs.Process, preserve int) ([]*os.File, error) {
 		all = append(all, os.NewFile(uintptr(fd), "preserved "+strconv.Itoa(fd)))
 	}
 	tellListenFDs(p, listen)
+	if names, ok := os.LookupEnv("LISTEN_FDNAMES"); ok && listen > 0 {
+		p.Env = append(p.Env, "LISTEN_FDNAMES="+names)
+	}
 	return all, nil
 }
 

@@ -72,7 +72,8 @@ type container struct {
 	record
 	runtime *Runtime
 	dir     *os.File
-	config  []byte // the text of config.json, in the file of the record too; see kept
+	notify  *notifier // of a workload that runs at once; nil: nobody waits for it
+	config  []byte    // the text of config.json, in the file of the record too; see kept
 }
 
 // directory makes the directory of a new container, or ErrExist, and holds its lock.
@@ -151,7 +152,10 @@ func (r *Runtime) openLocked(id string) (*container, error) {
 }
 
 // Close closes the directory, and with that gives up its lock.
-func (c *container) Close() { c.dir.Close() }
+func (c *container) Close() {
+	c.notify.Close()
+	c.dir.Close()
+}
 
 func (c *container) read() error {
 	b, err := readAt(int(c.dir.Fd()), recordName)

@@ -5,6 +5,7 @@ package operation
 import (
 	"context"
 	"errors"
+	"os"
 
 	"crisp/conmon"
 
@@ -40,7 +41,7 @@ func (r *Runtime) Run(ctx context.Context, q RunRequest) (int, error) {
 	defer c.Close()
 	defer p.Close()
 	if !atOnce {
-		if err := c.start(ctx); err != nil {
+		if err := c.startNotifying(ctx); err != nil {
 			return -1, errors.Join(err, c.deleteEnded(ctx))
 		}
 	}
@@ -50,7 +51,18 @@ func (r *Runtime) Run(ctx context.Context, q RunRequest) (int, error) {
 // follow waits, unless detached, for the end of a container that runs, and deletes it then. It gives up the container's lock.
 func (c *container) follow(ctx context.Context, f *foreground, p conmon.Process, q *RunRequest) (int, error) {
 	if q.Detach {
-		return 0, nil
+		if c.notify == nil {
+			return 0, nil
+		}
+		unlock(int(c.dir.Fd()))
+		return 0, c.notify.wait(p.Pid, int(p.Pidfd.Fd()))
+	}
+	if c.notify != nil {
+		go func() {
+			if err := c.notify.wait(os.Getpid(), int(p.Pidfd.Fd())); err != nil {
+				c.runtime.config.Log.Warn(err.Error())
+			}
+		}()
 	}
 	if q.NoSubreaper {
 		if err := subreaper(false); err != nil {

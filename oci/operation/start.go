@@ -4,7 +4,10 @@ package operation
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"golang.org/x/sys/unix"
 )
 
 // Start lets the workload of a created container run.
@@ -19,6 +22,26 @@ func (r *Runtime) Start(ctx context.Context, id string) error {
 		return ErrStartStopped
 	case c.frozen(): // it would not answer
 		return fmt.Errorf("cannot start a container in the %s state", Paused)
+	}
+	if err := c.startNotifying(ctx); err != nil || c.notify == nil {
+		return err
+	}
+	fd, err := c.pidfd()
+	if errors.Is(err, ErrNotRunning) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	unlock(int(c.dir.Fd())) // it may take its time
+	return c.notify.wait(c.Pid, fd)
+}
+
+// startNotifying is start, with somebody who listens for what the workload tells systemd.
+func (c *container) startNotifying(ctx context.Context) (err error) {
+	if c.notify, err = c.listenNotify(); err != nil {
+		return err
 	}
 	return c.start(ctx)
 }
