@@ -175,6 +175,10 @@ func (a *assembly) clonePath(path string, flags uint64) plan.Reg {
 
 // setattr changes the attributes of a mount.
 func (a *assembly) setattr(r plan.Reg, c Attributes) {
+	if a.opts.Host.NoSetattr {
+		a.remountAs(r, c)
+		return
+	}
 	a.step(plan.OpMountSetattr, c.flags(), c.Set, c.Clear, c.Propagation).FD = r
 }
 

@@ -46,7 +46,7 @@ func (a *assembly) cgroup(h Hierarchy) string {
 func (a *assembly) requestHierarchies(m *mount) {
 	for _, h := range a.opts.Host.Hierarchies {
 		r := a.file(FileRequest{
-			Kind: FileTree, Path: a.cgroup(h), Attributes: m.options.attributes(true), Note: "open the cgroup of " + h.name(),
+			Kind: FileTree, Path: a.cgroup(h), Attributes: m.options.attributes(true), Later: a.opts.Host.NoSetattr, Note: "open the cgroup of " + h.name(),
 		})
 		m.parts = append(m.parts, part{h, r})
 	}
@@ -74,11 +74,12 @@ func (a *assembly) mountHierarchies(m *mount) {
 	a.close(target)
 	for _, p := range m.parts {
 		a.about("mount %s/%s", m.destination, p.hierarchy.name())
-		if !a.opened() {
-			a.setattrs(p.tree, m.options.attributes(a.inUserNamespace()))
+		var attributes []Attributes
+		if !a.opened() || a.opts.Host.NoSetattr {
+			attributes = m.options.attributes(a.inUserNamespace())
 		}
 		target := a.point(top, p.hierarchy.name(), pointDirectory, plan.NoReg)
-		a.attach(p.tree, target)
+		a.attachAs(p.tree, target, attributes)
 		a.close(target)
 		a.close(p.tree)
 		a.linkControllers(top, p.hierarchy)

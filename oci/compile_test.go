@@ -107,12 +107,13 @@ func TestPlansAreAsPinned(t *testing.T) {
 		"userns":                     func(o *CompileOptions) { o.Rootfs = true },
 		"userns-joined-host-network": func(*CompileOptions) {},
 		"privileged":                 func(o *CompileOptions) { o.Rootfs, o.Mounts = true, map[string]bool{"/host": true} },
+		"restricted-5.10":            func(o *CompileOptions) { o.Rootfs, o.Host = true, hostLSM(); o.Host.NoSetattr = true },
 		"host-dev":                   func(*CompileOptions) {},
 		"image-dev":                  func(o *CompileOptions) { o.Rootfs = true },
 		"pause":                      func(o *CompileOptions) { o.Rootfs, o.ExecFile = true, true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := readSpec(t, name)
+			s := readSpec(t, strings.TrimSuffix(name, "-5.10"))
 			opts := options(s, hostV2())
 			o(&opts)
 			c, err := Compile(s, opts)

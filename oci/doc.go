@@ -32,7 +32,7 @@
 //
 //	compile.go     the order of a plan, and the reason for each place in it: read this first
 //	assembly.go    how steps are appended: registers, tolerated failures, jumps
-//	namespaces.go rootfs.go mounts.go mount_options.go cgroup_mount.go devices.go masks.go sysctl.go terminal.go
+//	namespaces.go shared_mounts.go rootfs.go old_kernel.go mounts.go mount_options.go cgroup_mount.go devices.go masks.go sysctl.go terminal.go
 //	limits.go labels.go capabilities.go credentials.go    the parts of a plan, in about that order
 //	compile_exec.go                                       the plan of an exec
 //	validate.go validate_process.go validate_linux.go     Validate

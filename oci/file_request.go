@@ -54,6 +54,7 @@ type FileRequest struct {
 	Attributes []Attributes // set one after the other
 	IDs        fileIDs      // of a copy-up: whom files are made as
 	IDMap      *IDMap       // nil: as the source has it
+	Later      bool         // the process itself sets the attributes: there is no mount_setattr(2)
 	Locked     bool         // flags that the source has may not go: the mount is for another user namespace
 
 	Note string // in words: "source of the mount /data"
@@ -93,6 +94,9 @@ func (f FileRequest) String() string {
 	}
 	for _, at := range f.Attributes {
 		fmt.Fprintf(&b, " %s", at)
+	}
+	if f.Later {
+		b.WriteString(" later")
 	}
 	if f.Locked {
 		b.WriteString(" locked")

@@ -209,6 +209,12 @@ func prepareTree(f *os.File, q *FileRequest, maps idMaps) error {
 	if err != nil {
 		return err
 	}
+	if q.Later && !q.Locked {
+		return nil
+	}
+	if q.Later {
+		return q.checkLocks(before, predict(before, q.Attributes))
+	}
 	for _, at := range q.Attributes {
 		attr := unix.MountAttr{Attr_set: at.Set, Attr_clr: at.Clear, Propagation: at.Propagation}
 		if err := unix.MountSetattr(int(f.Fd()), "", uint(at.flags()|unix.AT_EMPTY_PATH), &attr); err != nil {
@@ -219,6 +225,11 @@ func prepareTree(f *os.File, q *FileRequest, maps idMaps) error {
 	if err != nil {
 		return err
 	}
+	return q.checkLocks(before, after)
+}
+
+// checkLocks refuses the change of a flag that the user namespace of the mount may not change (can_change_locked_flags in the kernel).
+func (q *FileRequest) checkLocks(before, after int64) error {
 	const times = unix.ST_NOATIME | unix.ST_NODIRATIME | unix.ST_RELATIME
 	const locks = unix.ST_RDONLY | unix.ST_NOSUID | unix.ST_NODEV | unix.ST_NOEXEC
 	if before&^after&locks != 0 || (before^after)&times != 0 {

@@ -20,6 +20,8 @@ type Host struct {
 	// UserNamespace: this is not the host's user namespace; GroupsDenied: and setgroups(2) is forbidden in it.
 	UserNamespace, GroupsDenied bool
 
+	// NoSetattr: there is no mount_setattr(2), or not with all attributes that there are names for (before Linux 5.14).
+	NoSetattr bool
 	// TimeOffsets: an exec moves the process into the time namespace that it made (Linux 6.2, timens_on_fork in begin_new_exec).
 	TimeOffsets bool
 

@@ -15,8 +15,7 @@ func (a *assembly) protectPaths() {
 		a.about("make %s read-only", p)
 		target, missing := a.find(p)
 		tree := a.clone(target, recursive)
-		a.setattr(tree, Attributes{Set: unix.MOUNT_ATTR_RDONLY})
-		a.attach(tree, target)
+		a.attachAs(tree, target, []Attributes{{Set: unix.MOUNT_ATTR_RDONLY}})
 		a.close(tree)
 		a.close(target)
 		a.skipHere(missing)
@@ -59,10 +58,9 @@ func (a *assembly) makeMasks() masks {
 	null := a.openat(plan.NoReg, "/dev/null", opath|nofollow, noSymlinks)
 	a.verify(null, device{kind: unix.S_IFCHR, number: unix.Mkdev(1, 3)})
 	file := a.clone(null, 0)
-	a.setattr(file, Attributes{
+	a.attachAs(file, null, []Attributes{{
 		Set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC, Propagation: unix.MS_PRIVATE, // of what the host mounts there
-	})
-	a.attach(file, null)
+	}})
 	a.close(null)
 	a.about("make the mask for directories")
 	dir := a.newFilesystem("tmpfs", "mask", []fsOption{{"mode", "555"}, {"nr_blocks", "1"}, {"nr_inodes", "1"}},

@@ -87,6 +87,9 @@ func (a *assembly) readMount(i int) (mount, error) {
 		}
 	}
 	a.ignored(&m)
+	if err := a.checkOld(&m); err != nil {
+		return m, err
+	}
 	return m, m.check()
 }
 
@@ -133,8 +136,8 @@ func (a *assembly) replace(m *mount) {
 		return
 	}
 	m.kind, m.source = mountBind, from
-	m.options.recursive = m.fstype != "cgroup2"
-	if m.options.recursive { // what the option says of one file system holds for the mounts below it
+	m.options.recursive = m.fstype != "cgroup2" && !a.opts.Host.NoSetattr // nothing that the options do not hold for
+	if m.options.recursive {                                              // what the option says of one file system holds for the mounts below it
 		m.options.tree.add(m.options.flags)
 	}
 	m.options.data = nil
@@ -197,7 +200,7 @@ func (a *assembly) requestTrees() {
 		dest := a.spec.Mounts[m.index].Destination
 		r := FileRequest{
 			Kind: FileTree, Path: a.hostPath(m.source), Recursive: m.options.recursive,
-			Attributes: m.options.attributes(a.userns), IDMap: m.idmap, Locked: a.userns, Note: "open the source of " + m.destination,
+			Attributes: m.options.attributes(a.userns), IDMap: m.idmap, Locked: a.userns, Later: a.opts.Host.NoSetattr, Note: "open the source of " + m.destination,
 		}
 		switch {
 		case m.kind == mountCgroupV1 && a.opened():
@@ -205,9 +208,9 @@ func (a *assembly) requestTrees() {
 		case m.kind != mountBind, m.inside != "":
 		case a.opts.Mounts[dest]:
 			r.Kind, r.Path = FileMount, dest
-			m.tree, m.prepared = a.file(r), true
+			m.tree, m.prepared = a.file(r), !r.Later
 		case a.opened() || m.idmap != nil:
-			m.tree, m.prepared = a.file(r), true
+			m.tree, m.prepared = a.file(r), !r.Later
 		}
 	}
 }
@@ -267,11 +270,12 @@ func (a *assembly) bind(m *mount) {
 	if m.inside != "" {
 		a.openInside(m)
 	}
+	var attributes []Attributes
 	if !m.prepared {
-		a.setattrs(m.tree, m.options.attributes(a.inUserNamespace()))
+		attributes = m.options.attributes(a.inUserNamespace())
 	}
 	target := a.point(a.root, m.destination, pointLike, m.tree)
-	a.attach(m.tree, target)
+	a.attachAs(m.tree, target, attributes)
 	a.close(target)
 	a.keep(m, m.tree, false)
 }
@@ -317,12 +321,11 @@ func (a *assembly) makeFilesystem(m *mount) {
 
 // mountNew attaches a new file system.
 func (a *assembly) mountNew(m *mount) {
-	a.setattrs(m.tree, m.options.propagation)
 	target := a.mountPoint(m)
 	if m.options.copyUp {
 		a.fill(m, m.tree, target)
 	}
-	a.attach(m.tree, target)
+	a.attachAs(m.tree, target, append(a.afterFsmount(m.options.newFlags()|m.options.tree.set), m.options.propagation...))
 	a.close(target)
 	if m.late {
 		a.unsealed = append(a.unsealed, sealed{m.destination, m.tree})
@@ -359,6 +362,9 @@ func (a *assembly) newFilesystem(fstype, source string, data []fsOption, attribu
 	}
 	a.step(plan.OpFsconfig, unix.FSCONFIG_CMD_CREATE).FD = fs
 	r := a.reg()
+	if a.opts.Host.NoSetattr {
+		attributes &^= unix.MOUNT_ATTR_NOSYMFOLLOW
+	}
 	s = a.step(plan.OpFsmount, attributes)
 	s.FD, s.Out = fs, r
 	a.close(fs)

@@ -62,6 +62,7 @@ func TestBindMountsHaveTheirOptions(t *testing.T) {
 
 // TestRecursiveReadOnlyReachesSubmounts makes a volume with a mount in it, in a namespace of its own.
 func TestRecursiveReadOnlyReachesSubmounts(t *testing.T) {
+	needsSetattr(t)
 	b := newBench(t)
 	v := b.volume()
 	sub := filepath.Join(v, "sub")

@@ -65,6 +65,7 @@ func (b *bench) inUserNamespace(s *specs.Spec) []specs.LinuxIDMapping {
 }
 
 func TestUserNamespace(t *testing.T) {
+	needsSetattr(t)
 	b := newBench(t)
 	s := b.spec("facts", "/dev/null", "/data/file", "/mapped/file", "/mapped", "/proc/sys/kernel/shmmax", "/sys/kernel")
 	ids := b.inUserNamespace(s)
@@ -139,6 +140,7 @@ func TestUserNamespaceOnTheHostsNetworkAndProcesses(t *testing.T) {
 }
 
 func TestMappedVolumeWithoutUserNamespace(t *testing.T) {
+	needsSetattr(t)
 	b := newBench(t)
 	s := b.spec("facts", "/mapped/file")
 	v := b.volume()
@@ -155,6 +157,7 @@ func TestMappedVolumeWithoutUserNamespace(t *testing.T) {
 }
 
 func TestFileSystemWithoutMappedIDsIsNamed(t *testing.T) {
+	needsSetattr(t)
 	b := newBench(t)
 	s := b.spec("facts")
 	m := bindMount("/proc/sys", "/mapped")

@@ -31,6 +31,7 @@ func probeHost(m *cgroup.Manager) (Host, error) {
 	h.AppArmor = readsY("/sys/module/apparmor/parameters/enabled")
 	h.AppArmorDir = exists("/proc/self/attr/apparmor/exec")
 	h.SELinux = exists("/sys/fs/selinux/enforce")
+	h.NoSetattr = lacksSetattr()
 	h.TimeOffsets = kernelAtLeast(6, 2)
 	if h.Capabilities, err = ownCapabilities(); err != nil {
 		return Host{}, err
@@ -46,6 +47,18 @@ func probeHost(m *cgroup.Manager) (Host, error) {
 		h.HardLimits[resource] = l.Max
 	}
 	return h, nil
+}
+
+// lacksSetattr asks for a change of no file. Attributes are looked at before that.
+func lacksSetattr() bool {
+	attr := unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_NOSYMFOLLOW}
+	switch err := unix.MountSetattr(-1, "", unix.AT_EMPTY_PATH, &attr); err {
+	case unix.ENOSYS, unix.EINVAL:
+		return true
+	case unix.EPERM: // by who may not mount
+		return !kernelAtLeast(5, 14)
+	}
+	return false
 }
 
 // initialUserNamespace is the inode number of the host's user namespace (PROC_USER_INIT_INO of include/linux/proc_ns.h).

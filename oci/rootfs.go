@@ -63,6 +63,7 @@ func (a *assembly) attachRoot() {
 	} else {
 		a.close(a.place)
 	}
+	a.verifyProc()
 	a.setattr(a.root, a.rootfsIsolation())
 	a.showRoot()
 }
@@ -105,7 +106,12 @@ func (a *assembly) pivot() {
 	// After pivot_root, which refuses a shared root.
 	if p, _ := rootPropagation(a.spec.Linux.RootfsPropagation); p != 0 {
 		a.about("set the root file system's propagation")
-		a.setattr(a.root, Attributes{Propagation: p})
+		if a.opts.Host.NoSetattr { // by no file of /proc, which is the container's now
+			s := a.step(plan.OpMount)
+			s.Str[1], s.Arg[0] = "/", p
+		} else {
+			a.setattr(a.root, Attributes{Propagation: p})
+		}
 	}
 	a.close(a.root)
 }

@@ -85,9 +85,7 @@ func (a *assembly) maskShared() {
 		a.skipHere(isFile)
 		a.step(plan.OpOpenTree, treeClone|emptyPath).FD = null
 		a.plan.Steps[len(a.plan.Steps)-1].Out = cover
-		a.setattr(cover, Attributes{Propagation: unix.MS_PRIVATE})
-		a.setattr(cover, Attributes{Set: flags})
-		a.attach(cover, target)
+		a.attachAs(cover, target, []Attributes{{Set: flags, Propagation: unix.MS_PRIVATE}})
 		a.skipHere(end)
 		a.close(cover)
 		a.close(target)
