@@ -69,6 +69,9 @@ func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, erro
 	if err != nil {
 		return nil, err
 	}
+	if q.Spec, err = r.withMappings(ctx, q.Spec, q.Monitor); err != nil {
+		return nil, err
+	}
 	c.hooks, c.process = newHooks(q.ID, q.Spec, q.Bundle), c.containerProcess(q.Spec, q.Bundle)
 	c.root = newRootMount(q.Spec, q.Bundle, "")
 	options := r.createOptions(&q, c)
@@ -94,6 +97,9 @@ func (r *Runtime) Create(ctx context.Context, q CreateRequest) (*Container, erro
 		return nil, err
 	}
 	undo.push(func() { r.dropCgroup(c); c.undoHooks(); c.undoRoot() })
+	if err := r.giveCgroup(q.Spec, c.Cgroup); err != nil {
+		return nil, err
+	}
 	if err := r.makeResctrl(c, &undo); err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ func (v *validator) userNamespace() {
 	case user == nil && (len(l.UIDMappings) > 0 || len(l.GIDMappings) > 0):
 		v.invalid("linux.uidMappings", "without a user namespace")
 	case user != nil && user.Path != "":
-		v.advise(len(l.UIDMappings) > 0 || len(l.GIDMappings) > 0, "linux.uidMappings", "ignored: the user namespace that is joined has its own")
+		v.advise(len(l.UIDMappings) > 0 || len(l.GIDMappings) > 0, "linux.uidMappings", "needless: those of the user namespace that is joined count, and must be the same")
 	case user != nil && user.Path == "":
 		v.mapsRoot("linux.uidMappings", l.UIDMappings)
 		v.mapsRoot("linux.gidMappings", l.GIDMappings)
