@@ -22,17 +22,41 @@ import (
 // is the caller's child then, to be waited for. On error, a *StepError if the plan's fault, nothing is left. When ctx ends first, the
 // process is killed.
 func Once(ctx context.Context, r ExecRequest) (Process, error) {
-	for i := range r.Plan.Steps {
-		if s := &r.Plan.Steps[i]; s.Op == plan.OpBarrier && s.FD == plan.NoReg {
-			return Process{}, fmt.Errorf("step %d: barrier without a socket: %w", i, unix.EINVAL)
-		}
-	}
-	q, err := r.request(cmp.Or(r.ID, "once"))
+	s, err := StandBy()
 	if err != nil {
 		return Process{}, err
 	}
-	defer q.files[0].Close()
-	a, err := once(ctx, &q)
+	return s.Once(ctx, r)
+}
+
+// A Standby is an executor that is being started while its plan is made. It answers one Once; without one it ends with Close.
+type Standby struct {
+	conn    *os.File
+	started chan struct{} // closed when pid and err are there
+	pid     int
+	err     error
+}
+
+// StandBy has an executor start.
+func StandBy() (*Standby, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socketpair", err)
+	}
+	s := &Standby{conn: os.NewFile(uintptr(pair[0]), "executor"), started: make(chan struct{})}
+	go func() { // it takes as long as the exec
+		defer close(s.started)
+		if s.pid, s.err = spawnOnce(pair[1]); s.err != nil {
+			s.err = fmt.Errorf("start the executor: %w", s.err)
+		}
+		unix.Close(pair[1])
+	}()
+	return s, nil
+}
+
+// Once is Once by this executor.
+func (s *Standby) Once(ctx context.Context, r ExecRequest) (Process, error) {
+	a, err := s.answer(ctx, &r)
 	if err == nil {
 		err = a.err()
 	}
@@ -42,41 +66,62 @@ func Once(ctx context.Context, r ExecRequest) (Process, error) {
 	return a.process(r.TTY)
 }
 
-// once has an executor answer one request. The request waits in the socket before there is an executor.
-func once(ctx context.Context, q *request) (reply, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return reply{}, os.NewSyscallError("socketpair", err)
+// answer sends the request, which may wait in the socket for the executor, and takes the answer.
+func (s *Standby) answer(ctx context.Context, r *ExecRequest) (a reply, err error) {
+	defer func() {
+		closeErr := s.Close()
+		switch {
+		case s.err != nil: // what the socket says comes of that
+			err = s.err
+		case err == nil && closeErr != nil:
+			a.close()
+			err = closeErr
+		}
+	}()
+	for i := range r.Plan.Steps {
+		if t := &r.Plan.Steps[i]; t.Op == plan.OpBarrier && t.FD == plan.NoReg {
+			return reply{}, fmt.Errorf("step %d: barrier without a socket: %w", i, unix.EINVAL)
+		}
 	}
-	own, theirs := os.NewFile(uintptr(pair[0]), "executor"), os.NewFile(uintptr(pair[1]), "executor")
-	defer own.Close()
-	defer theirs.Close()
+	q, err := r.request(cmp.Or(r.ID, "once"))
+	if err != nil {
+		return reply{}, err
+	}
+	defer q.files[0].Close()
 	q.Nfds = uint32(len(q.files))
+	fd, err := rawFD(s.conn)
+	if err != nil {
+		return reply{}, err
+	}
 	oob, err := q.rights()
 	if err == nil {
-		err = unix.Sendmsg(pair[0], q.bytes(), oob, nil, unix.MSG_NOSIGNAL)
+		err = unix.Sendmsg(fd, q.bytes(), oob, nil, unix.MSG_NOSIGNAL)
 	}
 	if err != nil {
 		return reply{}, fmt.Errorf("message to the executor: %w", err)
 	}
-	pid, err := spawnOnce(pair[1])
-	if err != nil {
-		return reply{}, fmt.Errorf("start the executor: %w", err)
+	stop := shutdownAfter(ctx, s.conn) // it ends then, and its child with it
+	a, err = receive(fd)
+	switch {
+	case !stop() && err != nil:
+		return a, ctx.Err()
+	case err != nil:
+		return a, fmt.Errorf("executor: %w", err)
 	}
-	theirs.Close()
-	stop := shutdownAfter(ctx, own) // it ends then, and its child with it
-	a, err := receive(pair[0])
-	if !stop() && err != nil {
-		err = ctx.Err()
-	} else if err != nil {
-		err = fmt.Errorf("executor: %w", err)
+	return a, nil
+}
+
+// Close ends the executor, if it is still there, and with it the process of an answer that was not taken.
+func (s *Standby) Close() error {
+	s.conn.Close()
+	<-s.started
+	if s.err != nil {
+		return s.err
 	}
-	own.Close() // should it still be there
-	if waitErr := reapPid(pid); err == nil && waitErr != nil {
-		a.close()
-		err = fmt.Errorf("wait for the executor: %w", waitErr)
+	if err := reapPid(s.pid); err != nil {
+		return fmt.Errorf("wait for the executor: %w", err)
 	}
-	return a, err
+	return nil
 }
 
 // spawnOnce starts an executor with a connected socket. It opens /dev/null itself for what it lacks of 0, 1 and 2.

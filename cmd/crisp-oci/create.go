@@ -79,9 +79,13 @@ func createCommand() command {
 			var f creation
 			f.declare(o)
 			return simple(func(c *call) error {
-				err := f.complete(c.args[0])
-				if err == nil {
-					err = c.global.runtime().Create(c.ctx, f.request)
+				r, err := c.standBy()
+				if err != nil {
+					return failed("create", err)
+				}
+				defer r.Close()
+				if err = f.complete(c.args[0]); err == nil {
+					err = r.Create(c.ctx, f.request)
 				}
 				return failed("create", err)
 			})
@@ -109,11 +113,16 @@ func runCommand() command {
 			o.bool(&q.Keep, "keep", "do not delete the container after it exits")
 			o.bool(&q.NoSubreaper, "no-subreaper", "disable the use of the subreaper used to reap reparented processes")
 			return func(c *call) (int, error) {
+				r, err := c.standBy()
+				if err != nil {
+					return 0, failed("run", err)
+				}
+				defer r.Close()
 				if err := f.complete(c.args[0]); err != nil {
 					return 0, failed("run", err)
 				}
 				q.CreateRequest = f.request
-				code, err := c.global.runtime().Run(c.ctx, q)
+				code, err := r.Run(c.ctx, q)
 				return code, failed("run", err)
 			}
 		},

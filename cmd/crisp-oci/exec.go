@@ -57,7 +57,12 @@ func execOptions(o *options) action {
 		if q.Cgroups, err = operation.ParseSubCgroups(cgroups); err != nil {
 			return 0, fmt.Errorf("exec failed: %w", err)
 		}
-		code, err := c.global.runtime().Exec(c.ctx, q)
+		r, err := c.standBy()
+		if err != nil {
+			return 0, fmt.Errorf("exec failed: %w", err)
+		}
+		defer r.Close()
+		code, err := r.Exec(c.ctx, q)
 		if err != nil {
 			return 0, fmt.Errorf("exec failed: %w", err)
 		}

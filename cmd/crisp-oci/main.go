@@ -175,6 +175,12 @@ func (g *global) runtime() *operation.Runtime {
 	})
 }
 
+// standBy is runtime for a command that will make a process.
+func (c *call) standBy() (*operation.Runtime, error) {
+	r := c.global.runtime()
+	return r, r.StandBy()
+}
+
 // command runs one command.
 func (g *global) command(c *command, args []string) int {
 	o := newOptions()

@@ -22,14 +22,15 @@ type Config struct {
 	Log           *slog.Logger
 }
 
-// A Runtime carries out commands on the containers below one root. It holds nothing open.
+// A Runtime carries out commands on the containers below one root. It holds nothing open but what StandBy started.
 type Runtime struct {
-	config Config
-	only   []string // the hierarchies of cgroups to work with; nil: all
+	config  Config
+	standby *standby
+	only    []string // the hierarchies of cgroups to work with; nil: all
 }
 
 // New makes a Runtime.
-func New(c Config) *Runtime { return &Runtime{config: c} }
+func New(c Config) *Runtime { return &Runtime{standby: &standby{}, config: c} }
 
 // An engine is what makes containers and changes them. Most commands need none, or only its cgroups: what is not asked for is not probed.
 type engine struct {
