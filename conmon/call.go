@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"time"
@@ -163,8 +162,8 @@ func (c *Client) send(ctx context.Context, r *request) error {
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	_ = c.conn.SetWriteDeadline(deadline)
-	_, _, err = c.conn.WriteMsgUnix(r.bytes(), oob, nil)
+	_ = c.conn.setWriteDeadline(deadline)
+	err = c.conn.write(r.bytes(), oob)
 	runtime.KeepAlive(r.files)
 	switch {
 	case err == nil:
@@ -213,9 +212,9 @@ func (c *Client) read() {
 	var err error
 	for err == nil {
 		var m message
-		n, oobn, _, _, readErr := c.conn.ReadMsgUnix(m.bytes(), oob)
+		n, oobn, readErr := c.conn.read(m.bytes(), oob)
 		switch {
-		case readErr != nil && !errors.Is(readErr, io.EOF) && !errors.Is(readErr, unix.ECONNRESET):
+		case readErr != nil && !errors.Is(readErr, unix.ECONNRESET):
 			err = readErr
 		case readErr != nil || n == 0:
 			err = ErrGone

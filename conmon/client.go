@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"sync"
 
@@ -20,7 +19,7 @@ import (
 // One goroutine reads the socket and never waits for anybody else; one hands the events to the caller in the caller's time; one waits for the
 // end of the monitor's process, to reap it if it is our child. All three end with the monitor or with Close.
 type Client struct {
-	conn    *net.UnixConn
+	conn    *conn
 	events  chan Event
 	closing chan struct{} // closed by Close
 	ended   chan struct{} // closed when the reader has ended
@@ -43,7 +42,7 @@ type Client struct {
 	closed  bool
 }
 
-func newClient(conn *net.UnixConn) *Client {
+func newClient(conn *conn) *Client {
 	c := &Client{
 		conn: conn, events: make(chan Event), wake: make(chan struct{}, 1),
 		closing: make(chan struct{}), ended: make(chan struct{}), exited: make(chan struct{}),

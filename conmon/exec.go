@@ -4,10 +4,10 @@ package conmon
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"strconv"
 
 	"crisp/conmon/plan"
 
@@ -44,9 +44,7 @@ func (e *Exec) finish(x Exit, err error) {
 func (c *Client) Exec(ctx context.Context, r ExecRequest) (*Exec, error) {
 	e := &Exec{ID: r.ID, client: c, done: make(chan struct{})}
 	if e.ID == "" {
-		var b [16]byte
-		_, _ = rand.Read(b[:]) // never fails
-		e.ID = hex.EncodeToString(b[:])
+		e.ID = strconv.FormatUint(rand.Uint64(), 36) + strconv.FormatUint(rand.Uint64(), 36)
 	}
 	q, err := r.request(e.ID)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -295,7 +294,7 @@ func TestMonitorSurvivesNonsense(t *testing.T) {
 		for _, f := range files {
 			fds = append(fds, int(f.Fd()))
 		}
-		if _, _, err := conn.WriteMsgUnix(b, unix.UnixRights(fds...), nil); err != nil {
+		if err := conn.write(b, unix.UnixRights(fds...)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -315,10 +314,10 @@ func TestMonitorSurvivesNonsense(t *testing.T) {
 	m.create("exit 0").run()
 }
 
-func wantErr(t *testing.T, conn *net.UnixConn) {
+func wantErr(t *testing.T, conn *conn) {
 	t.Helper()
 	var a message
-	if n, err := conn.Read(a.bytes()); err != nil || n != len(a.bytes()) || a.Type != msgErr {
+	if n, _, err := conn.read(a.bytes(), nil); err != nil || n != len(a.bytes()) || a.Type != msgErr {
 		t.Errorf("answer %+v, %v", a.Type, err)
 	}
 }

@@ -5,7 +5,6 @@ package conmon
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 
@@ -77,20 +76,15 @@ func bind(fd int, path string) error {
 }
 
 // dial connects to a monitor's socket.
-func dial(path string) (*net.UnixConn, error) {
+func dial(path string) (*conn, error) {
 	fd, err := newSocket()
 	if err != nil {
 		return nil, err
 	}
-	f := os.NewFile(uintptr(fd), path)
-	defer f.Close() // FileConn has its own
 	err = withSocketPath(path, func(short string) error { return unix.Connect(fd, &unix.SockaddrUnix{Name: short}) })
 	if err != nil {
+		unix.Close(fd)
 		return nil, fmt.Errorf("connect to %s: %w", path, err)
 	}
-	c, err := net.FileConn(f)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", path, err)
-	}
-	return c.(*net.UnixConn), nil
+	return newConn(fd, path)
 }

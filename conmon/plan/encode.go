@@ -110,9 +110,12 @@ func (p *Plan) check() error {
 	case strings.IndexByte(p.UIDMap+p.GIDMap, 0) >= 0:
 		return fmt.Errorf("id map: has a NUL byte: %w", ErrShape)
 	}
-	for name, r := range map[string]Reg{"cgroup": p.CgroupFD, "user namespace": p.JoinUser, "PID namespace": p.JoinPID} {
-		if r < NoReg || int(r) >= p.NumFDs {
-			return fmt.Errorf("register %d of the %s: not one of %d files: %w", r, name, p.NumFDs, ErrLimit)
+	for _, k := range [...]struct {
+		name string
+		reg  Reg
+	}{{"cgroup", p.CgroupFD}, {"user namespace", p.JoinUser}, {"PID namespace", p.JoinPID}} {
+		if k.reg < NoReg || int(k.reg) >= p.NumFDs {
+			return fmt.Errorf("register %d of the %s: not one of %d files: %w", k.reg, k.name, p.NumFDs, ErrLimit)
 		}
 	}
 	for i, r := range p.Joins {

@@ -82,27 +82,30 @@ var cloneFlags = bitNames{
 func Namespaces(v uint64) string { return cloneFlags.text(v) }
 
 // capabilityNames are by number (capabilities(7)), without "CAP_".
-var capabilityNames = strings.Fields(`CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
+func capabilityNames() []string {
+	return strings.Fields(`CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
 	NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE
 	SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND
 	AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE`)
+}
 
 // capabilities is a mask in words; nearly all of them are told by what is missing.
 func capabilities(v uint64) string {
-	all := uint64(1)<<len(capabilityNames) - 1
+	known := capabilityNames()
+	all := uint64(1)<<len(known) - 1
 	switch {
 	case v == 0:
 		return "none"
 	case v&all == all:
 		return "all"
-	case bits.OnesCount64(v&all) > len(capabilityNames)-8:
+	case bits.OnesCount64(v&all) > len(known)-8:
 		return "all but " + capabilities(all&^v)
 	}
 	var names []string
 	for ; v != 0; v &= v - 1 {
 		i := bits.TrailingZeros64(v)
-		if i < len(capabilityNames) {
-			names = append(names, capabilityNames[i])
+		if i < len(known) {
+			names = append(names, known[i])
 		} else {
 			names = append(names, fmt.Sprint(i))
 		}

@@ -28,11 +28,13 @@ type Op uint16
 
 // String returns the name of the operation as protocol.h has it: "MOVE_MOUNT".
 func (o Op) String() string {
-	if d, ok := ops[o]; ok {
-		return d.name
+	if o.known() {
+		return ops[o].name
 	}
 	return fmt.Sprintf("OP_%d", uint16(o))
 }
+
+func (o Op) known() bool { return int(o) < len(ops) && ops[o].name != "" }
 
 // Step is one step. Make gives one whose registers are empty; the zero Step has register 0 in all three.
 // Which fields an operation takes stands beside its constant, and Encode refuses others.
@@ -52,6 +54,8 @@ type Step struct {
 }
 
 // Make returns a step without registers.
+//
+//go:noinline // it is hundreds of times in package oci
 func Make(op Op, note string) Step {
 	return Step{Op: op, FD: NoReg, FD2: NoReg, Out: NoReg, Note: note}
 }
@@ -94,6 +98,8 @@ func (p *Plan) Reg() Reg {
 }
 
 // Add appends a step and returns its index.
+//
+//go:noinline // as Make
 func (p *Plan) Add(s Step) int {
 	p.Steps = append(p.Steps, s)
 	p.Barrier = p.Barrier || s.Op == OpBarrier

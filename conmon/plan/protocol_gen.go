@@ -132,8 +132,8 @@ const (
 	OpVerifyText Op = 60
 )
 
-// ops names every step and the shape by which it is validated.
-var ops = map[Op]struct{ name, shape string }{
+// ops names every step and the shape by which it is validated, by its number.
+var ops = [...]struct{ name, shape string }{
 	OpSetns:            {"SETNS", "f"},
 	OpUnshare:          {"UNSHARE", ""},
 	OpMount:            {"MOUNT", "FSTU"},

@@ -24,21 +24,11 @@ const (
 	required
 )
 
-// shapes holds the shapes of all operations, read once.
-var shapes = func() map[Op]shape {
-	m := make(map[Op]shape, len(ops))
-	for o, d := range ops {
-		m[o] = parseShape(d.shape)
-	}
-	return m
-}()
-
 func (o Op) shape() (shape, error) {
-	s, ok := shapes[o]
-	if !ok {
+	if !o.known() {
 		return shape{}, fmt.Errorf("operation %d: unknown", uint16(o))
 	}
-	return s, nil
+	return parseShape(ops[o].shape), nil
 }
 
 func parseShape(text string) shape {

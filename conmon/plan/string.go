@@ -78,7 +78,7 @@ func (s *Step) String() string {
 
 // write tells the operation and its fields: what it is about, where, the numbers, the result.
 func (s *Step) write(b *strings.Builder) {
-	w := vocabulary[s.Op]
+	w := vocabulary()[s.Op]
 	b.WriteString(s.Op.String())
 	if s.FD != NoReg && w.f == "" {
 		fmt.Fprintf(b, " r%d", s.FD)

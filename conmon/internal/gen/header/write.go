@@ -65,7 +65,7 @@ func writePlan(b *bytes.Buffer, f *file) error {
 	for _, s := range f.steps {
 		fmt.Fprintf(b, "// Op%s does %s.\nOp%s Op = %d\n", camel(s.name, true), s.text, camel(s.name, true), s.number)
 	}
-	fmt.Fprint(b, ")\n\n// ops names every step and the shape by which it is validated.\nvar ops = map[Op]struct{ name, shape string }{\n")
+	fmt.Fprint(b, ")\n\n// ops names every step and the shape by which it is validated, by its number.\nvar ops = [...]struct{ name, shape string }{\n")
 	for _, s := range f.steps {
 		fmt.Fprintf(b, "Op%s: {%q, %q},\n", camel(s.name, true), s.name, s.shape)
 	}
