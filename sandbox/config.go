@@ -26,6 +26,7 @@ type Config struct {
 // Defaults are the node's choices where the CRI leaves them open. The zero value is complete.
 type Defaults struct {
 	CgroupParent string   // for pods that name none; "" means "/crisp"
+	Systemd      bool     // systemd makes new cgroups; parents are slices
 	Capabilities []string // of unprivileged containers; nil: the spec package's own set
 	RejectAbsent bool     // a bind mount whose host path is absent is an error, not a mkdir
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -143,7 +142,7 @@ func (b *containerBuild) resolve() (err error) {
 func (b *containerBuild) intend() (durable, error) {
 	m, p, id := b.m, b.p, newID()
 	rec := &record.Container{
-		ID: id, PodID: p.rec.ID, BootID: m.bootID, CreatedAt: time.Now().UnixNano(), Cgroup: cgroupPath(filepath.Dir(p.rec.Cgroup), id),
+		ID: id, PodID: p.rec.ID, BootID: m.bootID, CreatedAt: time.Now().UnixNano(), Cgroup: siblingPath(p.rec.Cgroup, id),
 		ImageID: b.image.ID, ImageRef: imageRef(b.image), ImageName: imageName(b.image), Config: b.config,
 	}
 	dir := m.dirs.container(p.rec.ID, id)

@@ -38,7 +38,7 @@
 // which can be given up on; stopping takes none, so that nothing that is stuck can keep a container alive. Creations of containers enter the
 // pod's gate, which its stop shuts.
 //
-// Everything in the kernel has a name that is made of the object's ID (type layout, cgroupPath), and the record is on disk before the
+// Everything in the kernel has a name that is made of the object's ID (layout.go, cgroup_path.go), and the record is on disk before the
 // first of it is made. So there is one way to let go of an object, by its ID: releasePod and releaseContainer. They serve
 // failed creations, stops, removals, left-overs of a crash and reboots, and can be repeated at any point.
 //

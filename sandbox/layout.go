@@ -58,9 +58,6 @@ func validID(s string) bool {
 	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// cgroupPath is the leaf cgroup of an ID.
-func cgroupPath(parent, id string) string { return filepath.Join("/", parent, "crisp-"+id) }
-
 // bootID names this boot of the kernel.
 func bootID() (string, error) {
 	data, err := os.ReadFile("/proc/sys/kernel/random/boot_id")

@@ -70,6 +70,9 @@ func newManager(ctx context.Context, c Config) (*Manager, error) {
 	}
 	if c.Defaults.CgroupParent == "" {
 		c.Defaults.CgroupParent = defaultCgroupParent
+		if c.Defaults.Systemd {
+			c.Defaults.CgroupParent += ".slice"
+		}
 	}
 	if _, err := conmon.Binary(); err != nil { // made now, so that the first pod needn't, and a build without it does not start
 		return nil, err

@@ -4,7 +4,6 @@ package sandbox
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -71,7 +70,7 @@ func (m *Manager) measurePod(p *pod) (*runtime.PodSandboxStats, error) {
 // leaves are added up.
 func (m *Manager) podCgroupStats(p *pod) (cgroup.Stats, error) {
 	if p.rec.Config.GetLinux().GetCgroupParent() != "" {
-		return m.cgroupStats(filepath.Dir(p.rec.Cgroup))
+		return m.cgroupStats(parentPath(p.rec.Cgroup))
 	}
 	sum, err := m.cgroupStats(p.rec.Cgroup)
 	if err != nil {

@@ -258,7 +258,7 @@ func (m *Manager) sweepOrphans(owned map[string]bool) {
 
 func (m *Manager) releaseOrphan(id string) {
 	m.log.Warn("left-over without a record, it is removed", "pod", id)
-	rec := &record.Pod{ID: id, Cgroup: cgroupPath(m.cfg.Defaults.CgroupParent, id), Config: &runtime.PodSandboxConfig{}}
+	rec := &record.Pod{ID: id, Cgroup: m.cfg.Defaults.cgroupPath(m.cfg.Defaults.CgroupParent, id), Config: &runtime.PodSandboxConfig{}}
 	p := newPod(rec, m.dirs.pod(id), m.log)
 	ctx, cancel := context.WithTimeout(m.ctx, releaseTimeout)
 	defer cancel()

@@ -152,18 +152,7 @@ func closeHandle(oc *oci.Container) {
 
 // releaseCgroup kills what is left in a cgroup and removes it. None is no error.
 func (m *Manager) releaseCgroup(ctx context.Context, path string) error {
-	cg, err := m.openCgroup(path)
-	if cg == nil || err != nil {
-		return err
-	}
-	// Nearly always it is empty, which the removal finds out faster than a kill of nobody.
-	if err := cg.Remove(ctx); !errors.Is(err, cgroup.ErrBusy) {
-		return err
-	}
-	if err := cg.Kill(ctx); err != nil {
-		return err
-	}
-	return cg.Remove(ctx)
+	return m.cfg.OCI.Cgroups().Release(ctx, path)
 }
 
 // killCgroup kills what is in a cgroup and leaves it there. None is no error.

@@ -26,6 +26,9 @@ func (m *Manager) RunPod(ctx context.Context, c *runtime.PodSandboxConfig, handl
 	if err := validatePod(c, handler); err != nil {
 		return "", err
 	}
+	if err := m.cfg.Defaults.checkParent(c.GetLinux().GetCgroupParent()); err != nil {
+		return "", err
+	}
 	identity := podIdentity(c.GetMetadata())
 	id, err := m.runs.Do(ctx, job.Request[string]{
 		Key: identity,
@@ -75,7 +78,7 @@ func (m *Manager) intendPod(c *runtime.PodSandboxConfig, handler string) (*pod, 
 	}
 	rec := &record.Pod{
 		ID: id, BootID: m.bootID, CreatedAt: time.Now().UnixNano(), Handler: handler,
-		Cgroup: cgroupPath(parent, id), Config: proto.CloneOf(c),
+		Cgroup: m.cfg.Defaults.cgroupPath(parent, id), Config: proto.CloneOf(c),
 	}
 	dir := m.dirs.pod(id)
 	if err := makeDirs(dir); err != nil {

@@ -36,9 +36,11 @@ func (s *runtimeService) Version(context.Context, *runtime.VersionRequest) (*run
 
 // RuntimeConfig tells the kubelet how to name cgroups. It is asked at the kubelet's start and must not change after.
 func (s *runtimeService) RuntimeConfig(context.Context, *runtime.RuntimeConfigRequest) (*runtime.RuntimeConfigResponse, error) {
-	return &runtime.RuntimeConfigResponse{
-		Linux: &runtime.LinuxRuntimeConfiguration{CgroupDriver: runtime.CgroupDriver_CGROUPFS},
-	}, nil
+	driver := runtime.CgroupDriver_CGROUPFS
+	if s.SystemdCgroups {
+		driver = runtime.CgroupDriver_SYSTEMD
+	}
+	return &runtime.RuntimeConfigResponse{Linux: &runtime.LinuxRuntimeConfiguration{CgroupDriver: driver}}, nil
 }
 
 // UpdateRuntimeConfig takes note of the node's pod CIDR. The embedded network has its own prefix and CNI plugins read

@@ -24,6 +24,8 @@ type Config struct {
 	Version string
 	// Features is what pods may rely on.
 	Features Features
+	// SystemdCgroups: systemd makes the cgroups, and the kubelet is to name slices.
+	SystemdCgroups bool
 	// MaxMessageSize bounds messages in both directions, in bytes.
 	MaxMessageSize int
 	// Info is what Status shows when asked to be verbose: a value for each key that encoding/json can write. May be nil.

@@ -68,11 +68,14 @@ func TestQuietStatusHasNoInfo(t *testing.T) {
 	}
 }
 
-func TestCgroupDriverIsCgroupfs(t *testing.T) {
-	c := dial(t, Config{})
-	r, err := c.RuntimeConfig(t.Context(), &runtime.RuntimeConfigRequest{})
-	if err != nil || r.GetLinux().GetCgroupDriver() != runtime.CgroupDriver_CGROUPFS {
-		t.Errorf("%v, %v", r, err)
+func TestTheKubeletIsToldTheCgroupDriver(t *testing.T) {
+	var c *client
+	for systemd, want := range map[bool]runtime.CgroupDriver{false: runtime.CgroupDriver_CGROUPFS, true: runtime.CgroupDriver_SYSTEMD} {
+		c = dial(t, Config{SystemdCgroups: systemd})
+		r, err := c.RuntimeConfig(t.Context(), &runtime.RuntimeConfigRequest{})
+		if err != nil || r.GetLinux() == nil || r.GetLinux().GetCgroupDriver() != want {
+			t.Errorf("%v, %v", r, err)
+		}
 	}
 	if _, err := c.UpdateRuntimeConfig(t.Context(), &runtime.UpdateRuntimeConfigRequest{}); err != nil {
 		t.Error(err)

@@ -16,6 +16,7 @@ import (
 	"crisp/network"
 	"crisp/oci"
 	"crisp/oci/cgroup"
+	"crisp/oci/cgroup/systemd"
 	"crisp/sandbox"
 	"crisp/server"
 	"crisp/server/config"
@@ -53,7 +54,7 @@ func (n *node) open(ctx context.Context, c *config.Config) error {
 	if err := n.own("network", n.network, err); err != nil {
 		return err
 	}
-	cgroups, err := cgroup.New(cgroup.Config{})
+	cgroups, err := openCgroups(c)
 	if err := n.own("cgroups", cgroups, err); err != nil {
 		return err
 	}
@@ -63,7 +64,9 @@ func (n *node) open(ctx context.Context, c *config.Config) error {
 	}
 	n.pods, err = sandbox.New(ctx, sandbox.Config{
 		Root: c.Root, State: c.State, Images: n.images, Network: n.network, OCI: runtime,
-		Defaults: sandbox.Defaults{CgroupParent: c.Runtime.CgroupParent, RejectAbsent: c.Runtime.RejectAbsentMounts},
+		Defaults: sandbox.Defaults{
+			CgroupParent: c.Runtime.CgroupParent, Systemd: c.Runtime.CgroupDriver == config.Systemd, RejectAbsent: c.Runtime.RejectAbsentMounts,
+		},
 	})
 	if err := n.own("pods", n.pods, err); err != nil {
 		return err
@@ -72,6 +75,17 @@ func (n *node) open(ctx context.Context, c *config.Config) error {
 		Address: c.Server.StreamAddress, IdleTimeout: time.Duration(c.Server.StreamIdleTimeout),
 	}, n.pods)
 	return n.own("streaming", n.streams, err)
+}
+
+// openCgroups has systemd at hand whatever the driver: pods that were made by it stay when the driver is changed.
+func openCgroups(c *config.Config) (*cgroup.Manager, error) {
+	driver := systemd.New(systemd.Config{})
+	if c.Runtime.CgroupDriver == config.Systemd {
+		if err := driver.Booted(); err != nil {
+			return nil, fmt.Errorf("runtime.cgroup_driver: %w", err)
+		}
+	}
+	return cgroup.New(cgroup.Config{Driver: driver})
 }
 
 // own takes what a constructor returned: a part is closed with the node, an error gets the part's name.
@@ -114,8 +128,9 @@ func (n *node) serverConfig(c *config.Config) server.Config {
 	return server.Config{
 		Pods: n.pods, Images: n.images, Network: n.network, Sessions: n.streams,
 		Version: version, MaxMessageSize: c.Server.MaxMessageSize,
-		Features: server.ProbeFeatures(),
-		Info:     func() map[string]any { return n.info(c) },
+		SystemdCgroups: c.Runtime.CgroupDriver == config.Systemd,
+		Features:       server.ProbeFeatures(),
+		Info:           func() map[string]any { return n.info(c) },
 	}
 }
 

@@ -14,7 +14,7 @@ type Container struct {
 	PodID     string
 	BootID    string
 	CreatedAt int64  // Unix nanoseconds
-	Cgroup    string // cgroupfs form
+	Cgroup    string // as linux.cgroupsPath
 	ImageID   string // "sha256:…"
 	ImageRef  string // digested reference
 	ImageName string // a tag of the image when there is one

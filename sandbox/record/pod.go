@@ -15,7 +15,7 @@ type Pod struct {
 	BootID    string // of the boot that it was made in
 	CreatedAt int64  // Unix nanoseconds
 	Handler   string // runtime handler
-	Cgroup    string // of its pause container, cgroupfs form
+	Cgroup    string // of its pause container, as linux.cgroupsPath
 	Config    *runtime.PodSandboxConfig
 }
 

@@ -38,7 +38,7 @@ type PodInput struct {
 	ID          string // of the sandbox
 	Config      *runtime.PodSandboxConfig
 	Namespaces  Namespaces // Network: the pod's pin; IPC, UTS and PID are made new where the config asks for the pod's own
-	CgroupsPath string     // cgroupfs form, absolute
+	CgroupsPath string     // absolute, or slice:crisp:ID
 	Root        string     // an empty directory
 	Host        Host
 }

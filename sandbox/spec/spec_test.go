@@ -90,6 +90,23 @@ func TestContainerSpecIsAsRecorded(t *testing.T) {
 	golden(t, "container", c)
 }
 
+// TestNoAnnotationReachesTheRuntime: a pod's author writes them, and runtimes take some for orders, as org.systemd.property.* (CVE-2024-3154).
+func TestNoAnnotationReachesTheRuntime(t *testing.T) {
+	injected := map[string]string{"org.systemd.property.ExecStartPost": "'x'", "run.oci.keep_original_groups": "1"}
+	pod := podConfig()
+	pod.Annotations = injected
+	s, err := Pod(PodInput{ID: "p1", Config: pod, CgroupsPath: "/kubepods/pod1/crisp-p1", Root: "/run/p1/root", Host: testHost})
+	if err != nil || len(s.Annotations) > 0 {
+		t.Error(s.Annotations, err)
+	}
+	in := containerInput()
+	in.Pod, in.Config.Annotations = pod, injected
+	c, err := Container(in)
+	if err != nil || len(c.Spec.Annotations) > 0 {
+		t.Error(c.Spec.Annotations, err)
+	}
+}
+
 func TestDefaultSeccompDependsOnCapabilities(t *testing.T) {
 	allows := func(add ...string) bool {
 		in := containerInput()

@@ -40,7 +40,9 @@ type Server struct {
 
 // Runtime is how pods and containers run where the CRI leaves it open.
 type Runtime struct {
-	// CgroupParent is for pods that name none.
+	// CgroupDriver is who makes cgroups: cgroupfs (crisp itself) or systemd. The kubelet asks for it, and takes the same.
+	CgroupDriver string `toml:"cgroup_driver"`
+	// CgroupParent is for pods that name none; "" means /crisp, or /crisp.slice with systemd.
 	CgroupParent string `toml:"cgroup_parent"`
 	// RejectAbsentMounts makes a bind mount whose host path is absent an error, as the CRI's text asks. Off, the
 	// directory is made, as the other runtimes do and the kubelet's hostPath volumes of type "" expect.
@@ -88,7 +90,13 @@ type Log struct {
 	Format string `toml:"format"`
 }
 
-// Default returns the configuration of a daemon that has no file and no flags, but for Server.Listen, which follows State.
+// The drivers of cgroups.
+const (
+	Cgroupfs = "cgroupfs"
+	Systemd  = "systemd"
+)
+
+// Default returns the configuration of a daemon that has no file and no flags, but for what follows from others (resolve).
 func Default() Config {
 	return Config{
 		Root:  "/var/lib/crisp",
@@ -98,7 +106,7 @@ func Default() Config {
 			StreamAddress:     "127.0.0.1:0",
 			StreamIdleTimeout: Duration(4 * time.Hour), // as the other runtimes
 		},
-		Runtime: Runtime{CgroupParent: "/crisp"},
+		Runtime: Runtime{CgroupDriver: Cgroupfs},
 		Image:   Image{RegistryDir: "/etc/crisp/certs.d", MaxDownloads: 6, Pinned: []string{}},
 		Network: Network{
 			CNIConfDir: "/etc/cni/net.d",
@@ -113,6 +121,12 @@ func Default() Config {
 func (c *Config) resolve() {
 	if c.Server.Listen == "" && c.State != "" {
 		c.Server.Listen = filepath.Join(c.State, "crisp.sock")
+	}
+	if c.Runtime.CgroupParent == "" {
+		c.Runtime.CgroupParent = "/crisp"
+		if c.Runtime.CgroupDriver == Systemd {
+			c.Runtime.CgroupParent = "/crisp.slice"
+		}
 	}
 }
 

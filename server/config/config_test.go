@@ -54,6 +54,24 @@ func TestDefaultsAreValid(t *testing.T) {
 	}
 }
 
+func TestTheCgroupParentFollowsTheDriver(t *testing.T) {
+	for _, test := range []struct{ text, driver, parent string }{
+		{"", "cgroupfs", "/crisp"},
+		{"[runtime]\ncgroup_driver = \"systemd\"", "systemd", "/crisp.slice"},
+		{"[runtime]\ncgroup_driver = \"systemd\"\ncgroup_parent = \"/a.slice/a-b.slice\"", "systemd", "/a.slice/a-b.slice"},
+		{"[runtime]\ncgroup_parent = \"/a\"", "cgroupfs", "/a"},
+	} {
+		c, err := load(t, test.text, nil)
+		if err != nil || c.Runtime.CgroupDriver != test.driver || c.Runtime.CgroupParent != test.parent {
+			t.Errorf("%q: %+v, %v", test.text, c.Runtime, err)
+		}
+	}
+	c, err := load(t, "", nil, "--cgroup-driver", "systemd")
+	if err != nil || c.Runtime.CgroupDriver != Systemd {
+		t.Errorf("%+v, %v", c.Runtime, err)
+	}
+}
+
 func TestLaterSourcesReplaceSingleKeys(t *testing.T) {
 	c, err := load(t, "root = \"/a\"\n[network]\ncni_bin_dirs = [\"/x\", \"/y\"]\n[log]\nlevel = \"debug\"\n",
 		map[string]string{
@@ -146,6 +164,10 @@ func TestValidationNamesTheKey(t *testing.T) {
 		{"[server]\nstream_address = \"127.0.0.1\"", "server.stream_address"},
 		{"[server]\nstream_idle_timeout = \"-1s\"", "server.stream_idle_timeout"},
 		{"[runtime]\ncgroup_parent = \"/system.slice\"", "runtime.cgroup_parent"},
+		{"[runtime]\ncgroup_driver = \"systemd\"\ncgroup_parent = \"/crisp\"", "runtime.cgroup_parent"},
+		{"[runtime]\ncgroup_driver = \"systemd\"\ncgroup_parent = \"/a--b.slice\"", "runtime.cgroup_parent"},
+		{"[runtime]\ncgroup_driver = \"\"", "runtime.cgroup_driver"},
+		{"[runtime]\ncgroup_driver = \"SystemD\"", "runtime.cgroup_driver"},
 		{"[image]\nmax_downloads = 0", "image.max_downloads"},
 		{"[network]\ncni_bin_dirs = [\"/a\", \"b\"]", "network.cni_bin_dirs[1]"},
 		{"[network.bridge]\nname = \"sixteen-bytes-xx\"", "network.bridge.name"},

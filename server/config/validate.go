@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"crisp/oci/cgroup/systemd"
 )
 
 // Levels and formats of the log.
@@ -60,8 +62,18 @@ func (s *Server) validate(v *violations) {
 
 func (r *Runtime) validate(v *violations) {
 	v.absolute("runtime.cgroup_parent", r.CgroupParent)
-	if strings.HasSuffix(r.CgroupParent, ".slice") {
-		v.add("runtime.cgroup_parent", "a systemd slice: crisp drives cgroups by cgroupfs")
+	isSlice := strings.HasSuffix(r.CgroupParent, ".slice")
+	switch r.CgroupDriver {
+	case Cgroupfs:
+		if isSlice {
+			v.add("runtime.cgroup_parent", "a systemd slice: cgroup_driver is cgroupfs")
+		}
+	case Systemd:
+		if _, err := systemd.ExpandSlice(filepath.Base(r.CgroupParent)); err != nil {
+			v.add("runtime.cgroup_parent", fmt.Sprintf("%q is no systemd slice: cgroup_driver is systemd", r.CgroupParent))
+		}
+	default:
+		v.add("runtime.cgroup_driver", fmt.Sprintf("%q is none of cgroupfs, systemd", r.CgroupDriver))
 	}
 }
 
