@@ -30,13 +30,28 @@ func (r *Runtime) Kill(ctx context.Context, id string, q KillRequest) error {
 		return c.killAll(ctx, q.Signal)
 	}
 	if q.Signal == unix.SIGKILL && !c.OwnPIDs {
-		// No process 1 takes the others with it.
-		if err := c.kill(q.Signal); err != nil {
-			return err
+		// No process 1 takes the others with it, and they may be there without the first.
+		err := c.kill(q.Signal)
+		if err == nil || errors.Is(err, ErrNotRunning) && c.populated() {
+			return c.killAll(ctx, q.Signal)
 		}
-		return c.killAll(ctx, q.Signal)
+		return err
 	}
 	return c.kill(q.Signal)
+}
+
+// populated says whether there are processes in the cgroup.
+func (c *container) populated() bool {
+	found := false
+	err := c.withCgroup(func(g *cgroup.Cgroup) error {
+		if g == nil {
+			return nil
+		}
+		pids, err := g.Pids()
+		found = len(pids) > 0
+		return err
+	})
+	return err == nil && found
 }
 
 // kill signals the first process.

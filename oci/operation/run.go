@@ -32,7 +32,7 @@ func (r *Runtime) Run(ctx context.Context, q RunRequest) (int, error) {
 		return -1, err
 	}
 	defer f.Close()
-	atOnce := !laterHooks(q.Spec.Hooks)
+	atOnce := !laterHooks(q.Spec.Hooks) && !q.NoSubreaper
 	q.atTerminal = f.terminalSetter()
 	c, p, err := r.create(ctx, &q.CreateRequest, atOnce)
 	if err != nil {
@@ -41,6 +41,11 @@ func (r *Runtime) Run(ctx context.Context, q RunRequest) (int, error) {
 	defer c.Close()
 	defer p.Close()
 	if !atOnce {
+		if q.NoSubreaper && !c.Hooks { // what the workload leaves behind is another's from its first moment on; hooks are ours
+			if err := subreaper(false); err != nil {
+				return -1, errors.Join(err, c.deleteEnded(ctx))
+			}
+		}
 		if err := c.startNotifying(ctx); err != nil {
 			return -1, errors.Join(err, c.deleteEnded(ctx))
 		}
