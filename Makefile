@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags grpcnotrace -ldflags '$(LDFLAGS)'
 
 .DEFAULT_GOAL := build
-.PHONY: test-weakened bench-oci bench-pull build conmon deps go-version demo test test-vm lint fuzz bench install clean help
+.PHONY: test-power test-weakened bench-oci bench-pull build conmon deps go-version demo test test-vm lint fuzz bench install clean help
 
 build: bin/crisp bin/crisp-oci ## build bin/crisp and bin/crisp-oci, static, with crisp-conmon in them
 
@@ -60,6 +60,9 @@ install: build ## install into DESTDIR/PREFIX
 	install -D -m 0755 bin/crisp $(DESTDIR)$(PREFIX)/bin/crisp
 	install -D -m 0755 bin/crisp-oci $(DESTDIR)$(PREFIX)/bin/crisp-oci
 	install -D -m 0644 contrib/systemd/crisp.service $(DESTDIR)$(PREFIX)/lib/systemd/system/crisp.service
+
+test-power: ## cut the power of a virtual machine that pulls and removes images, 100 times (root)
+	$(GO) run ./test/power
 
 test-weakened: conmon ## prove that the attacks of test/security can fail (root)
 	$(GO) run ./test/security/weaken

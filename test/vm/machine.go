@@ -38,6 +38,7 @@ type Job struct {
 	Dir      string        // "" is this process's
 	Env      []string      // in addition to this process's
 	Writable []string      // directories of the host that the guest may write
+	Drive    string        // what QEMU takes for a disk's file: the guest's /dev/vdb; "" for none
 	Systemd  bool          // boot systemd, and run the command as its service
 	MemoryMB int           // 0: 2048
 	CPUs     int           // 0: 2

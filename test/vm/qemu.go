@@ -114,6 +114,9 @@ func (m *Machine) arguments(dir string, job Job, accel string) []string {
 		"-drive", "file=" + m.scratch + ",if=virtio,format=raw,snapshot=on,cache=unsafe",
 		"-device", "virtio-serial-pci",
 	}
+	if job.Drive != "" {
+		args = append(args, "-drive", "file="+job.Drive+",if=virtio,format=raw,cache=none")
+	}
 	for i, name := range []string{"out", "err"} {
 		args = append(args,
 			"-add-fd", fmt.Sprintf("fd=%d,set=%d", 3+i, 1+i),
