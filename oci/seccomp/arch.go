@@ -17,7 +17,7 @@ type abi struct {
 	column  int  // in syscall.nr
 	bits32  bool // arguments are compared in their low 32 bits only
 	big     bool // big-endian: the high half of an argument comes first
-	// setup0: syscall 0, setup(2), stands for all numbers that the kernel does not know (s390x).
+	// setup0: syscall 0, setup(2), stands for all numbers that the kernel does not know (s390, s390x).
 	setup0 bool
 }
 
@@ -31,42 +31,71 @@ const armPrivate = 0xf0000
 type machine struct {
 	native  abi
 	foreign []abi
+	table   table
 }
 
-// arm is the 32-bit ABI.
-var arm = abi{name: specs.ArchARM, audit: unix.AUDIT_ARCH_ARM, private: armPrivate, column: columnARM, bits32: true}
-
-var x32 = abi{name: specs.ArchX32, audit: unix.AUDIT_ARCH_X86_64, first: x32Bit, column: columnX32, bits32: true}
-
-// machines is by GOARCH.
-var machines = map[string]machine{
-	"amd64": {
-		native: abi{name: specs.ArchX86_64, audit: unix.AUDIT_ARCH_X86_64, column: columnX8664},
-		foreign: []abi{
-			{name: specs.ArchX86, audit: unix.AUDIT_ARCH_I386, column: columnX86, bits32: true}, x32,
-		},
-	},
-	"386": {native: abi{name: specs.ArchX86, audit: unix.AUDIT_ARCH_I386, column: columnX86, bits32: true}},
-	"arm64": {
-		native:  abi{name: specs.ArchAARCH64, audit: unix.AUDIT_ARCH_AARCH64, column: columnAArch64},
-		foreign: []abi{arm},
-	},
-	"arm":     {native: arm},
-	"riscv64": {native: abi{name: specs.ArchRISCV64, audit: unix.AUDIT_ARCH_RISCV64, column: columnRISCV64}},
-	"ppc64le": {native: abi{name: specs.ArchPPC64LE, audit: unix.AUDIT_ARCH_PPC64LE, column: columnPPC64LE}},
-	"s390x": {
-		native: abi{name: specs.ArchS390X, audit: unix.AUDIT_ARCH_S390X, column: columnS390X, big: true, setup0: true},
-	},
-	"loong64": {native: abi{name: specs.ArchLOONGARCH64, audit: unix.AUDIT_ARCH_LOONGARCH64, column: columnLoongArch64}},
+// foreignTo gives the ABIs their columns: the native one has 0.
+func foreignTo(native abi, foreign ...abi) machine {
+	for i := range foreign {
+		foreign[i].column = 1 + i
+	}
+	return machine{native: native, foreign: foreign}
 }
 
-// knownArchitectures are those of runtime-spec config-linux.md. One that this machine cannot run is skipped: no
-// call of it can ever reach the program.
-var knownArchitectures = map[specs.Arch]bool{
-	specs.ArchX86: true, specs.ArchX86_64: true, specs.ArchX32: true, specs.ArchARM: true, specs.ArchAARCH64: true,
-	specs.ArchMIPS: true, specs.ArchMIPS64: true, specs.ArchMIPS64N32: true, specs.ArchMIPSEL: true,
-	specs.ArchMIPSEL64: true, specs.ArchMIPSEL64N32: true, specs.ArchPPC: true, specs.ArchPPC64: true,
-	specs.ArchPPC64LE: true, specs.ArchS390: true, specs.ArchS390X: true, specs.ArchPARISC: true,
-	specs.ArchPARISC64: true, specs.ArchRISCV64: true, specs.ArchLOONGARCH64: true, specs.ArchM68K: true,
-	specs.ArchSH: true, specs.ArchSHEB: true,
+// machineOf returns the machine of a GOARCH, without its table.
+func machineOf(goarch string) (m machine, ok bool) {
+	arm := abi{name: specs.ArchARM, audit: unix.AUDIT_ARCH_ARM, private: armPrivate, bits32: true}
+	x86 := abi{name: specs.ArchX86, audit: unix.AUDIT_ARCH_I386, bits32: true}
+	mips := abi{name: specs.ArchMIPS, audit: unix.AUDIT_ARCH_MIPS, bits32: true, big: true}
+	mipsel := abi{name: specs.ArchMIPSEL, audit: unix.AUDIT_ARCH_MIPSEL, bits32: true}
+	switch goarch {
+	case "386":
+		m = foreignTo(x86)
+	case "amd64":
+		x32 := abi{name: specs.ArchX32, audit: unix.AUDIT_ARCH_X86_64, first: x32Bit, bits32: true}
+		m = foreignTo(abi{name: specs.ArchX86_64, audit: unix.AUDIT_ARCH_X86_64}, x86, x32)
+	case "arm":
+		m = foreignTo(arm)
+	case "arm64":
+		m = foreignTo(abi{name: specs.ArchAARCH64, audit: unix.AUDIT_ARCH_AARCH64}, arm)
+	case "loong64":
+		m = foreignTo(abi{name: specs.ArchLOONGARCH64, audit: unix.AUDIT_ARCH_LOONGARCH64})
+	case "mips":
+		m = foreignTo(mips)
+	case "mipsle":
+		m = foreignTo(mipsel)
+	case "mips64":
+		n32 := abi{name: specs.ArchMIPS64N32, audit: unix.AUDIT_ARCH_MIPS64N32, bits32: true, big: true}
+		m = foreignTo(abi{name: specs.ArchMIPS64, audit: unix.AUDIT_ARCH_MIPS64, big: true}, mips, n32)
+	case "mips64le":
+		n32 := abi{name: specs.ArchMIPSEL64N32, audit: unix.AUDIT_ARCH_MIPSEL64N32, bits32: true}
+		m = foreignTo(abi{name: specs.ArchMIPSEL64, audit: unix.AUDIT_ARCH_MIPSEL64}, mipsel, n32)
+	case "ppc64":
+		ppc := abi{name: specs.ArchPPC, audit: unix.AUDIT_ARCH_PPC, bits32: true, big: true}
+		m = foreignTo(abi{name: specs.ArchPPC64, audit: unix.AUDIT_ARCH_PPC64, big: true}, ppc)
+	case "ppc64le":
+		m = foreignTo(abi{name: specs.ArchPPC64LE, audit: unix.AUDIT_ARCH_PPC64LE})
+	case "riscv64":
+		m = foreignTo(abi{name: specs.ArchRISCV64, audit: unix.AUDIT_ARCH_RISCV64})
+	case "s390x":
+		s390 := abi{name: specs.ArchS390, audit: unix.AUDIT_ARCH_S390, bits32: true, big: true, setup0: true}
+		m = foreignTo(abi{name: specs.ArchS390X, audit: unix.AUDIT_ARCH_S390X, big: true, setup0: true}, s390)
+	default:
+		return machine{}, false
+	}
+	return m, true
+}
+
+// KnownArchitecture says whether the runtime spec (config-linux.md) has the architecture, on whatever machine. One that this machine cannot
+// run is skipped in a profile: no call of it can ever reach the program. So PA-RISC, m68k and SuperH have no tables here, for which there
+// is no Go either.
+func KnownArchitecture(a specs.Arch) bool {
+	switch a {
+	case specs.ArchX86, specs.ArchX86_64, specs.ArchX32, specs.ArchARM, specs.ArchAARCH64,
+		specs.ArchMIPS, specs.ArchMIPS64, specs.ArchMIPS64N32, specs.ArchMIPSEL, specs.ArchMIPSEL64, specs.ArchMIPSEL64N32,
+		specs.ArchPPC, specs.ArchPPC64, specs.ArchPPC64LE, specs.ArchS390, specs.ArchS390X,
+		specs.ArchPARISC, specs.ArchPARISC64, specs.ArchRISCV64, specs.ArchLOONGARCH64, specs.ArchM68K, specs.ArchSH, specs.ArchSHEB:
+		return true
+	}
+	return false
 }

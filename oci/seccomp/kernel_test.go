@@ -5,6 +5,7 @@ package seccomp
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"os/exec"
 	"runtime"
@@ -15,6 +16,9 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
+
+// wideValue differs from 1 in what a 32-bit ABI does not compare. A variable: it is too large for a constant there.
+var wideValue uint64 = 1<<32 + 1
 
 // childEnv makes this test binary load a program and try some calls under it.
 const childEnv = "CRISP_SECCOMP_CHILD"
@@ -73,10 +77,14 @@ func child(which string) error {
 		)
 	case "arguments":
 		_, one := unix.FcntlInt(0, 0x1234, 1)
-		_, _, wide := unix.RawSyscall(unix.SYS_FCNTL, 0, 0x1234, 1<<32+1)
+		_, _, wide := unix.RawSyscall(unix.SYS_FCNTL, 0, 0x1234, uintptr(wideValue))
 		_, _, other := unix.RawSyscall(unix.SYS_FCNTL, 0, 0x1234, 2)
+		wideWant := unix.Errno(78)
+		if bits.UintSize == 32 {
+			wideWant = 77
+		}
 		return errors.Join(
-			check("fcntl 1", one, unix.Errno(77)), check("fcntl 1<<32+1", wide, unix.Errno(78)),
+			check("fcntl 1", one, unix.Errno(77)), check("fcntl 1<<32+1", wide, wideWant),
 			check("fcntl 2", other, unix.EINVAL), check("call 100000", unknown, unix.ENOSYS),
 		)
 	}
@@ -92,7 +100,7 @@ func childProfile(which string) *specs.LinuxSeccomp {
 			{Index: 1, Op: specs.OpEqualTo, Value: 0x1234}, {Index: 2, Op: specs.OpEqualTo, Value: value},
 		}}
 	}
-	return &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{rule(77, 1), rule(78, 1<<32+1)}}
+	return &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{rule(77, 1), rule(78, wideValue)}}
 }
 
 // panicky stands for a testing.TB in the child.

@@ -22,15 +22,15 @@ func KnownOperator(op specs.LinuxSeccompOperator) bool {
 	return err == nil
 }
 
-// KnownArchitecture says whether the runtime spec has the architecture, on whatever machine.
-func KnownArchitecture(a specs.Arch) bool { return knownArchitectures[a] }
-
 // KnownSyscall says whether any architecture has a system call of this name.
-func KnownSyscall(name string) bool { return lookup(name) != nil }
+func KnownSyscall(name string) bool { return native().lookup(name) != nil }
 
 // Architectures are those that a process of a machine (a GOARCH) can make calls of.
 func Architectures(machine string) []specs.Arch {
-	m := machines[machine]
+	m, ok := machineOf(machine)
+	if !ok {
+		return nil
+	}
 	all := []specs.Arch{m.native.name}
 	for _, a := range m.foreign {
 		all = append(all, a.name)

@@ -39,7 +39,7 @@ func (p *policy) listen(profile *specs.LinuxSeccomp) error {
 
 // plain says whether the native ABI's call of this name is allowed, whatever its arguments.
 func (p *policy) plain(name string) bool {
-	call, act, conditions := lookup(name), p.byDefault, false
+	call, act, conditions := p.table.lookup(name), p.byDefault, false
 	for _, r := range p.rules {
 		if !slices.Contains(r.calls, call) {
 			continue

@@ -23,10 +23,11 @@ type Program struct {
 
 // Compile compiles the profile for this machine, without a cache.
 func Compile(profile *specs.LinuxSeccomp) (Program, error) {
-	m, ok := machines[runtime.GOARCH]
+	m, ok := machineOf(runtime.GOARCH)
 	if !ok {
 		return Program{}, fmt.Errorf("%w: %s", ErrArchitecture, runtime.GOARCH)
 	}
+	m.table = native()
 	return compile(profile, m)
 }
 
@@ -60,11 +61,11 @@ func (p *policy) assemble() ([]unix.SockFilter, error) {
 	for i := len(p.abis) - 1; i >= 0; i-- {
 		a := p.abis[i]
 		s := p.spans(a)
-		if a.name == x32.name {
+		if a.name == specs.ArchX32 {
 			upper = s
 			continue
 		}
-		if a.audit == x32.audit {
+		if a.name == specs.ArchX86_64 {
 			s = p.join(s, upper)
 		}
 		asm.here(emitTree(asm, a, s))

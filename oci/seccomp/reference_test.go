@@ -19,12 +19,12 @@ type reference struct {
 }
 
 func newReference(p *specs.LinuxSeccomp, m machine) reference {
-	r := reference{LinuxSeccomp: p, machine: m, multiplexer: newMultiplexer()}
+	r := reference{LinuxSeccomp: p, machine: m, multiplexer: m.table.multiplexer()}
 	for _, s := range p.Syscalls {
 		var calls []*syscall
-		for i := range syscalls {
-			if slices.Contains(s.Names, syscalls[i].name) {
-				calls = append(calls, &syscalls[i])
+		for i := range m.table {
+			if slices.Contains(s.Names, m.table[i].name) {
+				calls = append(calls, &m.table[i])
 			}
 		}
 		r.calls = append(r.calls, calls)

@@ -4,6 +4,7 @@ package seccomp
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -19,6 +20,7 @@ type policy struct {
 	byDefault action
 	rules     []named
 	abis      []abi
+	table     table
 	known     []*syscall // all that the profile names, also in rules that change nothing
 	notify    bool
 	listener  *Listener // nil: none is wanted
@@ -39,7 +41,8 @@ func newPolicy(profile *specs.LinuxSeccomp, m machine) (*policy, error) {
 		return nil, fmt.Errorf("%w: defaultAction %s would block the container's own start", ErrInvalid, specs.ActNotify)
 	}
 	p := &policy{
-		byDefault: byDefault, known: make([]*syscall, 0, len(syscalls)), rules: make([]named, 0, len(profile.Syscalls)),
+		byDefault: byDefault, table: m.table,
+		known: make([]*syscall, 0, len(m.table)), rules: make([]named, 0, len(profile.Syscalls)),
 	}
 	if p.abis, err = abisOf(profile.Architectures, m); err != nil {
 		return nil, err
@@ -57,15 +60,13 @@ func newPolicy(profile *specs.LinuxSeccomp, m machine) (*policy, error) {
 
 func abisOf(architectures []specs.Arch, m machine) ([]abi, error) {
 	abis := []abi{m.native}
-	wanted := map[specs.Arch]bool{}
 	for _, a := range architectures {
-		if !knownArchitectures[a] {
+		if !KnownArchitecture(a) {
 			return nil, fmt.Errorf("%w: architecture %q", ErrInvalid, a)
 		}
-		wanted[a] = true
 	}
 	for _, a := range m.foreign {
-		if wanted[a.name] {
+		if slices.Contains(architectures, a.name) {
 			abis = append(abis, a)
 		}
 	}
@@ -105,7 +106,7 @@ func (p *policy) resolve(s *specs.LinuxSyscall) ([]*syscall, error) {
 		if s.Action == specs.ActNotify && name == "write" { // as runc has it
 			return nil, fmt.Errorf("%w: %s of %s would block the container's own start", ErrInvalid, s.Action, name)
 		}
-		if call := lookup(name); call != nil {
+		if call := p.table.lookup(name); call != nil {
 			p.known = append(p.known, call)
 		}
 	}

@@ -17,6 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Numbers of x86-64.
+const sysRead, sysOpen, sysClose, sysStat = 0, 2, 3, 4
+
 var capabilitySets = map[string][]string{
 	"none":    {},
 	"default": {"CAP_CHOWN", "CAP_NET_RAW", "CAP_SYS_CHROOT", "CAP_SETUID"},
@@ -94,14 +97,14 @@ func interestingNumbers(p *specs.LinuxSeccomp, m machine) []uint32 {
 	for _, s := range p.Syscalls {
 		for _, name := range s.Names {
 			for _, a := range append([]abi{m.native}, m.foreign...) {
-				call := lookup(name)
+				call := m.table.lookup(name)
 				if call == nil {
 					continue
 				}
 				if nr, ok := a.number(call); ok {
 					set[nr-1], set[nr], set[nr+1] = true, true, true
 				}
-				if nr, _, ok := newMultiplexer().way(a, call); ok {
+				if nr, _, ok := m.table.multiplexer().way(a, call); ok {
 					set[nr] = true
 				}
 			}
@@ -120,7 +123,7 @@ func conditionalNumbers(p *specs.LinuxSeccomp, m machine) map[uint32]bool {
 	set := map[uint32]bool{}
 	for _, s := range p.Syscalls {
 		for _, name := range s.Names {
-			call := lookup(name)
+			call := m.table.lookup(name)
 			for _, a := range append([]abi{m.native}, m.foreign...) {
 				if call == nil {
 					continue
@@ -128,7 +131,7 @@ func conditionalNumbers(p *specs.LinuxSeccomp, m machine) map[uint32]bool {
 				if nr, ok := a.number(call); ok && len(s.Args) > 0 {
 					set[nr] = true
 				}
-				if nr, _, ok := newMultiplexer().way(a, call); ok {
+				if nr, _, ok := m.table.multiplexer().way(a, call); ok {
 					set[nr] = true
 				}
 			}
@@ -238,18 +241,18 @@ func TestRules(t *testing.T) {
 			specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{
 				{Names: []string{"no_such_call", "read"}, Action: specs.ActAllow},
 			}},
-			[]expect{{call{nr: unix.SYS_READ, arch: arch}, allow}},
+			[]expect{{call{nr: sysRead, arch: arch}, allow}},
 		},
 		"a number above the highest name is ENOSYS, one below the default": {
 			specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{sys("close", specs.ActAllow)}},
 			[]expect{
-				{call{nr: unix.SYS_READ, arch: arch}, deny}, {call{nr: unix.SYS_CLOSE, arch: arch}, allow},
-				{call{nr: unix.SYS_STAT, arch: arch}, actionNoSys}, {call{nr: 10000, arch: arch}, actionNoSys},
+				{call{nr: sysRead, arch: arch}, deny}, {call{nr: sysClose, arch: arch}, allow},
+				{call{nr: sysStat, arch: arch}, actionNoSys}, {call{nr: 10000, arch: arch}, actionNoSys},
 			},
 		},
 		"no ENOSYS where the default allows": {
 			specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{sys("close", specs.ActErrno)}},
-			[]expect{{call{nr: 10000, arch: arch}, allow}, {call{nr: unix.SYS_CLOSE, arch: arch}, deny}},
+			[]expect{{call{nr: 10000, arch: arch}, allow}, {call{nr: sysClose, arch: arch}, deny}},
 		},
 		"x32 and x86 are killed unless asked for": {
 			specs.LinuxSeccomp{DefaultAction: specs.ActAllow},
@@ -263,9 +266,9 @@ func TestRules(t *testing.T) {
 				sys("close", specs.ActAllow, arg(0, specs.OpEqualTo, 1), arg(0, specs.OpEqualTo, 2)),
 			}},
 			[]expect{
-				{call{nr: unix.SYS_CLOSE, arch: arch, args: [6]uint64{1}}, allow},
-				{call{nr: unix.SYS_CLOSE, arch: arch, args: [6]uint64{2}}, allow},
-				{call{nr: unix.SYS_CLOSE, arch: arch, args: [6]uint64{3}}, deny},
+				{call{nr: sysClose, arch: arch, args: [6]uint64{1}}, allow},
+				{call{nr: sysClose, arch: arch, args: [6]uint64{2}}, allow},
+				{call{nr: sysClose, arch: arch, args: [6]uint64{3}}, deny},
 			},
 		},
 		"conditions on different arguments must all hold": {
@@ -273,9 +276,9 @@ func TestRules(t *testing.T) {
 				sys("close", specs.ActAllow, arg(0, specs.OpEqualTo, 1), arg(1, specs.OpMaskedEqual, 0xf0, 0x3f)),
 			}},
 			[]expect{
-				{call{nr: unix.SYS_CLOSE, arch: arch, args: [6]uint64{1, 0x35}}, allow},
-				{call{nr: unix.SYS_CLOSE, arch: arch, args: [6]uint64{1, 0x45}}, deny},
-				{call{nr: unix.SYS_CLOSE, arch: arch, args: [6]uint64{2, 0x35}}, deny},
+				{call{nr: sysClose, arch: arch, args: [6]uint64{1, 0x35}}, allow},
+				{call{nr: sysClose, arch: arch, args: [6]uint64{1, 0x45}}, deny},
+				{call{nr: sysClose, arch: arch, args: [6]uint64{2, 0x35}}, deny},
 			},
 		},
 		"the first rule that matches counts, one without conditions before all": {
@@ -284,10 +287,10 @@ func TestRules(t *testing.T) {
 				sys("close", specs.ActTrap, arg(0, specs.OpGreaterThan, 5)), sys("close", specs.ActAllow),
 			}},
 			[]expect{
-				{call{nr: unix.SYS_READ, arch: arch, args: [6]uint64{6}}, unix.SECCOMP_RET_TRAP},
-				{call{nr: unix.SYS_READ, arch: arch, args: [6]uint64{4}}, unix.SECCOMP_RET_LOG},
-				{call{nr: unix.SYS_READ, arch: arch, args: [6]uint64{3}}, deny},
-				{call{nr: unix.SYS_CLOSE, arch: arch, args: [6]uint64{6}}, allow},
+				{call{nr: sysRead, arch: arch, args: [6]uint64{6}}, unix.SECCOMP_RET_TRAP},
+				{call{nr: sysRead, arch: arch, args: [6]uint64{4}}, unix.SECCOMP_RET_LOG},
+				{call{nr: sysRead, arch: arch, args: [6]uint64{3}}, deny},
+				{call{nr: sysClose, arch: arch, args: [6]uint64{6}}, allow},
 			},
 		},
 		"errnoRet is a rule's own": {
@@ -296,9 +299,9 @@ func TestRules(t *testing.T) {
 				{Names: []string{"open"}, Action: specs.ActTrace, ErrnoRet: errno(0xffff)},
 			}},
 			[]expect{
-				{call{nr: unix.SYS_CLOSE, arch: arch}, unix.SECCOMP_RET_ERRNO | 13},
-				{call{nr: unix.SYS_OPEN, arch: arch}, unix.SECCOMP_RET_TRACE | 0xffff},
-				{call{nr: unix.SYS_READ, arch: arch}, actionNoSys},
+				{call{nr: sysClose, arch: arch}, unix.SECCOMP_RET_ERRNO | 13},
+				{call{nr: sysOpen, arch: arch}, unix.SECCOMP_RET_TRACE | 0xffff},
+				{call{nr: sysRead, arch: arch}, actionNoSys},
 			},
 		},
 		"a ban of socket bans socketcall's": {
@@ -318,8 +321,8 @@ func TestRules(t *testing.T) {
 				sys("close", specs.ActAllow, arg(5, specs.OpLessThan, 1<<33)),
 			}},
 			[]expect{
-				{call{nr: unix.SYS_CLOSE, arch: arch, args: [6]uint64{5: 1<<33 - 1}}, allow},
-				{call{nr: unix.SYS_CLOSE, arch: arch, args: [6]uint64{5: 1 << 33}}, deny},
+				{call{nr: sysClose, arch: arch, args: [6]uint64{5: 1<<33 - 1}}, allow},
+				{call{nr: sysClose, arch: arch, args: [6]uint64{5: 1 << 33}}, deny},
 			},
 		},
 	}
@@ -413,11 +416,11 @@ func randomProfile(rng *rand.Rand, m machine) *specs.LinuxSeccomp {
 			p.Architectures = append(p.Architectures, a.name)
 		}
 	}
-	pool := 1 + rng.IntN(len(syscalls))
+	pool := 1 + rng.IntN(len(m.table))
 	for range rng.IntN(60) {
 		s := specs.LinuxSyscall{Action: actions[rng.IntN(len(actions))], ErrnoRet: errnos[rng.IntN(len(errnos))]}
 		for range 1 + rng.IntN(8) {
-			s.Names = append(s.Names, syscalls[rng.IntN(pool)].name)
+			s.Names = append(s.Names, m.table[rng.IntN(pool)].name)
 		}
 		for range rng.IntN(4) {
 			s.Args = append(s.Args, specs.LinuxSeccompArg{
@@ -464,7 +467,7 @@ func TestLongJumpsReachTheirTargets(t *testing.T) {
 		})
 	}
 	for i := range 60 {
-		p.Syscalls = append(p.Syscalls, specs.LinuxSyscall{Names: []string{syscalls[i*5].name}, Action: specs.ActErrno, ErrnoRet: errno(uint(200 + i))})
+		p.Syscalls = append(p.Syscalls, specs.LinuxSyscall{Names: []string{m.table[i*5+1].name}, Action: specs.ActErrno, ErrnoRet: errno(uint(200 + i))})
 	}
 	prog, err := compile(p, m)
 	if err != nil {
@@ -557,7 +560,7 @@ func BenchmarkCompileCached(b *testing.B) {
 }
 
 func TestThisArchitectureIsKnown(t *testing.T) {
-	if _, ok := machines[runtime.GOARCH]; !ok {
+	if _, ok := machineOf(runtime.GOARCH); !ok {
 		t.Skipf("no table for %s", runtime.GOARCH)
 	}
 	if _, err := Compile(mobyDefault(t, nil)); err != nil {

@@ -61,7 +61,7 @@ func (p *policy) numbered(a abi) ([]numberedRule, []rule) {
 	list := make([]numberedRule, 0, len(p.known))
 	rules := make([]rule, 0, 2*len(p.rules))
 	add := func(nr uint32) { list = append(list, numberedRule(nr)<<32|numberedRule(len(rules)-1)) }
-	multiplexer := newMultiplexer()
+	multiplexer := p.table.multiplexer()
 	for _, r := range p.rules {
 		rules = append(rules, r.rule)
 		for _, call := range r.calls {

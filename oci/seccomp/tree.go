@@ -37,8 +37,8 @@ func emitTree(p *assembler, a abi, s []span) label {
 
 // emit writes the rules in their order and the return behind them. Each goes to the next when a condition does not hold.
 func (s span) emit(p *assembler, a abi) label {
-	if s.first >= x32Bit && a.audit == x32.audit {
-		a = x32
+	if s.first >= x32Bit && a.audit == unix.AUDIT_ARCH_X86_64 {
+		a.bits32 = true
 	}
 	at := p.ret(s.otherwise)
 	for _, r := range slices.Backward(s.rules) {

@@ -24,7 +24,7 @@ func main() {
 	args := append(os.Args[1:], "", "")
 	switch args[0] {
 	case "mkdir":
-		err := unix.Mkdir(args[1], 0o755)
+		err := unix.Mkdirat(unix.AT_FDCWD, args[1], 0o755)
 		_, missing := os.Stat(args[1])
 		fmt.Printf("%v, there: %v\n", err, missing == nil)
 	case "calls":
