@@ -164,7 +164,7 @@ func (b *bench) bundle(script string, change ...func(*specs.Spec)) container {
 }
 
 // waiting is a workload that runs until it is told to end, with code 3, or killed.
-const waiting = `trap 'exit 3' TERM; while :; do sleep 1000 & wait; done`
+const waiting = `trap 'exit 3' TERM; while :; do sleep 1 & wait; done`
 
 // running makes a container that runs.
 func (b *bench) running(script string, change ...func(*specs.Spec)) container {
