@@ -15,6 +15,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"crisp/image/internal/step"
 )
 
 const (
@@ -72,7 +74,10 @@ func (r *record) allLayers() []digest.Digest {
 }
 
 // recordDir keeps records as files.
-type recordDir struct{ path string }
+type recordDir struct {
+	path string
+	step step.Func
+}
 
 func (d recordDir) file(id digest.Digest) string {
 	return filepath.Join(d.path, strings.Replace(id.String(), ":", "-", 1)+".json")
@@ -85,9 +90,11 @@ func (d recordDir) write(r *record) error {
 		return err
 	}
 	file := d.file(r.ID)
+	d.step.Take("record: write")
 	if err := writeSynced(file+".new", append(b, '\n')); err != nil {
 		return fmt.Errorf("record of image %s: %w", r.ID, err)
 	}
+	d.step.Take("record: rename")
 	if err := os.Rename(file+".new", file); err != nil {
 		return fmt.Errorf("record of image %s: %w", r.ID, err)
 	}
@@ -108,6 +115,7 @@ func writeSynced(file string, b []byte) (err error) {
 
 // remove deletes a record durably. It needs no space on a full disk.
 func (d recordDir) remove(id digest.Digest) error {
+	d.step.Take("record: remove")
 	if err := os.Remove(d.file(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("record of image %s: %w", id, err)
 	}
@@ -115,6 +123,7 @@ func (d recordDir) remove(id digest.Digest) error {
 }
 
 func (d recordDir) sync() error {
+	d.step.Take("record: sync the directory")
 	f, err := os.Open(d.path)
 	if err != nil {
 		return err

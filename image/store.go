@@ -43,6 +43,8 @@ type Config struct {
 	// never starts again after a reboot, so that nobody would ever read what was synced, and without it the kernel
 	// syncs the whole disk each time that a container ends. Volumes are not concerned. See package overlay.
 	SyncRootfs bool
+	// Step is told of each step of pulls and removals before it is taken; tests end the process there.
+	Step func(name string)
 	// Log gets what no caller can be told; default slog.Default.
 	Log *slog.Logger
 }
@@ -79,13 +81,13 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if s.linger == 0 {
 		s.linger = 2 * time.Minute
 	}
-	s.records = recordDir{filepath.Join(c.Root, "records")}
+	s.records = recordDir{filepath.Join(c.Root, "records"), c.Step}
 	s.mounter = &overlay.Mounter{Scratch: filepath.Join(c.Root, "empty", "mnt")}
 	if err := s.makeDirs(); err != nil {
 		return nil, fmt.Errorf("open image store: %w", err)
 	}
 	var err error
-	if s.layers, err = layerstore.Open(layerstore.Config{Root: c.Root, MaxBuilds: c.MaxDownloads, Log: s.log}); err != nil {
+	if s.layers, err = layerstore.Open(layerstore.Config{Root: c.Root, MaxBuilds: c.MaxDownloads, Log: s.log, Step: c.Step}); err != nil {
 		return nil, fmt.Errorf("open image store: %w", err)
 	}
 	if err := s.load(); err != nil {

@@ -117,6 +117,7 @@ func (s *Store) build(ctx context.Context, id digest.Digest, dir string, build B
 	case <-ctx.Done():
 		return sum, context.Cause(ctx)
 	}
+	s.step.Take("layer: make its directory")
 	tree := filepath.Join(dir, treeName)
 	if err := os.MkdirAll(tree, 0o755); err != nil {
 		return sum, err
@@ -129,9 +130,11 @@ func (s *Store) build(ctx context.Context, id digest.Digest, dir string, build B
 		return sum, err
 	}
 	defer root.Close()
+	s.step.Take("layer: unpack")
 	if sum, err = build(ctx, root); err != nil {
 		return sum, err
 	}
+	s.step.Take("layer: write its record")
 	if err := writeRecord(dir, id, sum); err != nil {
 		return sum, fmt.Errorf("record of layer %s: %w", id, err)
 	}

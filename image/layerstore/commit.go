@@ -27,6 +27,7 @@ func (s *Store) Commit(ids []digest.Digest) error {
 	}
 	defer dir.Close()
 	// The data first: a name must never stand for half a layer (containerd#5854, #10457).
+	s.step.Take("commit: sync the data")
 	if err := unix.Syncfs(int(dir.Fd())); err != nil {
 		return fmt.Errorf("syncfs %s: %w", s.root, err)
 	}
@@ -35,6 +36,7 @@ func (s *Store) Commit(ids []digest.Digest) error {
 		if err := s.trash.throw(to); err != nil { // what no entry owns
 			return fmt.Errorf("commit layer: %w", err)
 		}
+		s.step.Take("commit: rename a layer")
 		if err := os.Rename(e.dir, to); err != nil {
 			return fmt.Errorf("commit layer: %w", err)
 		}
@@ -42,6 +44,7 @@ func (s *Store) Commit(ids []digest.Digest) error {
 		e.dir, e.committed = to, true
 		s.mu.Unlock()
 	}
+	s.step.Take("commit: sync the directory")
 	if err := dir.Sync(); err != nil {
 		return fmt.Errorf("sync %s: %w", dir.Name(), err)
 	}

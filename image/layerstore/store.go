@@ -14,6 +14,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"crisp/image/internal/step"
 	"crisp/image/layer"
 )
 
@@ -28,6 +29,8 @@ type Config struct {
 	// Keep is how long an unpacked layer is kept that nobody has committed; default 10 minutes.
 	Keep time.Duration
 	Log  *slog.Logger
+	// Step is told of each step before it is taken; tests end the process there.
+	Step func(name string)
 }
 
 // Store is a set of layers on disk. It is safe for concurrent use.
@@ -40,6 +43,7 @@ type Store struct {
 	cancel context.CancelCauseFunc
 	work   sync.WaitGroup // builds and deletions
 	trash  *trash
+	step   step.Func
 
 	// committing makes commits follow each other.
 	committing sync.Mutex
@@ -67,7 +71,7 @@ var errClosed = errors.New("the image store is closing")
 
 // Open reads the layers below c.Root, which is made if missing, and deletes what a crash has left in tmp and trash.
 func Open(c Config) (*Store, error) {
-	s := &Store{root: c.Root, keep: c.Keep, log: c.Log, layers: map[digest.Digest]*entry{}}
+	s := &Store{root: c.Root, keep: c.Keep, log: c.Log, step: c.Step, layers: map[digest.Digest]*entry{}}
 	if c.MaxBuilds <= 0 {
 		c.MaxBuilds = 6
 	}
@@ -86,7 +90,7 @@ func Open(c Config) (*Store, error) {
 			return nil, err
 		}
 	}
-	s.trash = &trash{dir: filepath.Join(s.root, "trash"), log: s.log}
+	s.trash = &trash{dir: filepath.Join(s.root, "trash"), log: s.log, step: s.step}
 	if err := s.emptyTmp(); err != nil {
 		return nil, err
 	}

@@ -59,7 +59,11 @@ func check(ctx context.Context, disk, mountpoint string, w [content.Images]want)
 		return 0, fmt.Errorf("mount the disk: %w\n%s", err, out)
 	}
 	defer func() { err = errors.Join(err, unix.Unmount(mountpoint, 0)) }()
-	root := filepath.Join(mountpoint, "images")
+	return checkStore(ctx, filepath.Join(mountpoint, "images"), w)
+}
+
+// checkStore opens a store after a cut, or after its process was killed.
+func checkStore(ctx context.Context, root string, w [content.Images]want) (found int, err error) {
 	var lost bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&lost, &slog.HandlerOptions{Level: slog.LevelError}))
 	store, err := image.Open(ctx, image.Config{Root: root, Log: log})
