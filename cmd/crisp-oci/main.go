@@ -198,6 +198,9 @@ func (g *global) command(c *command, args []string) int {
 		printCommandHelp(os.Stdout, c)
 		return g.fail(err)
 	}
+	if g.debug { // arguments may hold secrets
+		g.logger.slog().Debug("crisp-oci "+version+": "+c.name, "root", g.root)
+	}
 	code, err := action(&call{ctx: context.Background(), global: g, args: rest, set: set})
 	if err == nil {
 		return code

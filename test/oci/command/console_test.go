@@ -224,7 +224,7 @@ func resize(b *bench, slave *os.File, rows, columns uint16) {
 // TestForegroundTerminal: the caller's terminal is the container's: its size, its keys, its line ends.
 func TestForegroundTerminal(t *testing.T) {
 	b := newBench(t)
-	const shell = `echo first; stty size; trap 'stty size' WINCH; while read line; do echo "<$line>"; test "$line" = end && exit 5; done; read line; echo "<$line>"; exit 5`
+	const shell = `trap 'stty size' WINCH; echo first; stty size; while read line; do echo "<$line>"; test "$line" = end && exit 5; done; read line; echo "<$line>"; exit 5`
 	for _, how := range []string{"run", "exec"} {
 		c := b.bundle(shell, terminal)
 		args := []string{"run", "--bundle", c.bundle, c.id}
