@@ -4,6 +4,8 @@ package oci
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"crisp/conmon/plan"
 
@@ -100,9 +102,41 @@ func (a *assembly) warn(format string, args ...any) {
 }
 
 // about sets the words for the steps that follow.
-func (a *assembly) about(format string, args ...any) { a.note = fmt.Sprintf(format, args...) }
+func (a *assembly) about(format string, args ...any) { a.note = words(format, args) }
+
+// words is fmt.Sprintf for what notes have, %s and %d: a plan has a hundred of them, which nobody reads as a rule.
+func words(format string, args []any) string {
+	b := make([]byte, 0, 64)
+	rest := format
+	for i := 0; ; i++ {
+		before, after, ok := strings.Cut(rest, "%")
+		b = append(b, before...)
+		if !ok {
+			return string(b)
+		}
+		if after == "" || i >= len(args) {
+			return fmt.Sprintf(format, args...)
+		}
+		switch v := args[i].(type) {
+		case string:
+			b = append(b, v...)
+		case int:
+			b = strconv.AppendInt(b, int64(v), 10)
+		case uint32:
+			b = strconv.AppendUint(b, uint64(v), 10)
+		default:
+			return fmt.Sprintf(format, args...)
+		}
+		if after[0] != 's' && after[0] != 'd' {
+			return fmt.Sprintf(format, args...)
+		}
+		rest = after[1:]
+	}
+}
 
 // step appends a step without registers.
+//
+//go:noinline // it would be in every function of this package, several times
 func (a *assembly) step(op plan.Op, args ...uint64) *plan.Step {
 	s := plan.Make(op, a.note)
 	copy(s.Arg[:], args)

@@ -139,7 +139,7 @@ func (r *Runtime) openNamespace(q *FileRequest) (*os.File, error) {
 		return f, nil
 	}
 	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil || r.hostNamespaces[inode{st.Dev, st.Ino}] {
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil || r.isHosts(&st) {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w: a sysctl would change the host's", q.Path, ErrWrongNamespace)
 	}

@@ -29,7 +29,7 @@ func (d *netDevices) move(r *Runtime, devices map[string]specs.LinuxNetDevice, p
 		return fmt.Errorf("linux.netDevices: %w", err)
 	}
 	var st unix.Stat_t
-	if err := unix.Fstat(int(ns.Fd()), &st); err != nil || r.hostNamespaces[inode{st.Dev, st.Ino}] {
+	if err := unix.Fstat(int(ns.Fd()), &st); err != nil || r.isHosts(&st) {
 		ns.Close()
 		return fmt.Errorf("linux.netDevices: %w: the container is in the host's network", ErrWrongNamespace)
 	}

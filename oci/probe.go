@@ -3,10 +3,13 @@
 package oci
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"crisp/oci/cgroup"
@@ -18,12 +21,11 @@ import (
 // probeHost finds out what plans depend on.
 func probeHost(m *cgroup.Manager) (Host, error) {
 	h := Host{CgroupDir: m.Mode() != cgroup.V1, CgroupTasks: m.Hierarchies()}
-	mounts, err := os.Open("/proc/self/mountinfo")
+	mounts, err := m.MountInfo()
 	if err != nil {
 		return Host{}, err
 	}
-	defer mounts.Close()
-	all, err := mountinfo.GetMountsFromReader(mounts, mountinfo.FSTypeFilter("cgroup", "cgroup2"))
+	all, err := mountinfo.GetMountsFromReader(cgroupMounts(mounts), mountinfo.FSTypeFilter("cgroup", "cgroup2"))
 	if err != nil {
 		return Host{}, fmt.Errorf("parse /proc/self/mountinfo: %w", err)
 	}
@@ -38,7 +40,7 @@ func probeHost(m *cgroup.Manager) (Host, error) {
 	}
 	h.probeUser()
 	h.RaiseLimits = h.Capabilities&(1<<unix.CAP_SYS_RESOURCE) != 0 && !h.UserNamespace
-	h.HardLimits = map[int]uint64{}
+	h.HardLimits = make(map[int]uint64, len(rlimits))
 	for name, resource := range rlimits {
 		var l unix.Rlimit
 		if err := unix.Prlimit(0, resource, nil, &l); err != nil {
@@ -102,6 +104,17 @@ func ownsMounts(user uint64) bool {
 	return unix.Fstat(owner, &st) == nil && st.Ino == user
 }
 
+// cgroupMounts leaves of /proc/self/mountinfo the lines that may be of cgroup file systems.
+func cgroupMounts(all []byte) io.Reader {
+	var some []byte
+	for line := range bytes.Lines(all) {
+		if bytes.Contains(line, []byte(" - cgroup")) {
+			some = append(some, line...)
+		}
+	}
+	return bytes.NewReader(some)
+}
+
 // readCgroupMounts takes over the mounts of the cgroup file systems below /sys/fs/cgroup, the first of each. Elsewhere are those of
 // other containers.
 func (h *Host) readCgroupMounts(all []*mountinfo.Info) {
@@ -134,11 +147,14 @@ func cgroupControllers(options string) []string {
 // kernelAtLeast compares the kernel's version, for what cannot be found out by trying.
 func kernelAtLeast(major, minor int) bool {
 	var uts unix.Utsname
-	var x, y int
 	if err := unix.Uname(&uts); err != nil {
 		return false
 	}
-	if n, _ := fmt.Sscanf(unix.ByteSliceToString(uts.Release[:]), "%d.%d", &x, &y); n != 2 {
+	first, rest, _ := strings.Cut(unix.ByteSliceToString(uts.Release[:]), ".")
+	second := rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]
+	x, err1 := strconv.Atoi(first)
+	y, err2 := strconv.Atoi(second)
+	if err1 != nil || err2 != nil {
 		return false
 	}
 	return x > major || x == major && y >= minor
@@ -167,7 +183,8 @@ func ownCapabilities() (uint64, error) {
 // inode names a file of any file system.
 type inode struct{ dev, ino uint64 }
 
-// hostNamespaces are the daemon's own namespaces. They are read once, at start: later a thread may be in another for a moment.
+// hostNamespaces are the daemon's own namespaces. They are read once, at start unless
+// Config.Lazy: later a thread may be in another for a moment.
 func hostNamespaces() (map[inode]bool, error) {
 	all := map[inode]bool{}
 	for _, name := range []string{"net", "ipc", "uts", "user"} {
@@ -178,6 +195,12 @@ func hostNamespaces() (map[inode]bool, error) {
 		all[inode{st.Dev, st.Ino}] = true
 	}
 	return all, nil
+}
+
+// isHosts says whether a namespace is one of the daemon's own, or may be.
+func (r *Runtime) isHosts(st *unix.Stat_t) bool {
+	all, err := r.hostNamespaces()
+	return err != nil || all[inode{st.Dev, st.Ino}]
 }
 
 // openProc makes a procfs that is mounted nowhere, so that nothing can be mounted over a file of it.

@@ -27,7 +27,7 @@ type Runtime struct {
 	host           Host
 	seccomp        *seccomp.Compiler
 	proc           procfs
-	hostNamespaces map[inode]bool
+	hostNamespaces func() (map[inode]bool, error)
 	resctrlRoot    string // of tests: what stands for the resctrl file system
 }
 
@@ -44,11 +44,12 @@ func New(c Config) (*Runtime, error) {
 	if r.host, err = probeHost(c.Cgroups); err != nil {
 		return nil, fmt.Errorf("probe the host: %w", err)
 	}
-	if r.hostNamespaces, err = hostNamespaces(); err != nil {
-		return nil, fmt.Errorf("probe the host: %w", err)
-	}
+	r.hostNamespaces = sync.OnceValues(hostNamespaces)
 	if c.Lazy {
 		return r, nil
+	}
+	if _, err := r.hostNamespaces(); err != nil {
+		return nil, fmt.Errorf("probe the host: %w", err)
 	}
 	if _, err := r.proc.open(); err != nil {
 		return nil, err

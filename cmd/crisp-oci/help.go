@@ -29,7 +29,7 @@ func printHelp(w io.Writer) {
 	}
 	printRows(w, append(rows, optionHelp{"help, h", "Shows a list of commands or help for one command"}))
 	fmt.Fprint(w, "\nGLOBAL OPTIONS:\n")
-	printRows(w, append((&global{}).options().help, optionHelp{"--help, -h", "show help"}))
+	printRows(w, append((&global{}).options().help(), optionHelp{"--help, -h", "show help"}))
 }
 
 // printCommandHelp prints one command.
@@ -37,16 +37,16 @@ func printCommandHelp(w io.Writer, c *command) {
 	o := newOptions()
 	c.options(o)
 	usage := c.name
-	if len(o.help) > 0 {
+	if len(o.help()) > 0 {
 		usage += " [command options]"
 	}
 	fmt.Fprintf(w, "NAME:\n   crisp-oci %s - %s\n\nUSAGE:\n   crisp-oci %s %s\n", c.name, c.summary, usage, c.args)
 	if c.about != "" {
 		fmt.Fprintf(w, "\nDESCRIPTION:\n   %s\n", c.about)
 	}
-	if len(o.help) > 0 {
+	if len(o.help()) > 0 {
 		fmt.Fprint(w, "\nOPTIONS:\n")
-		printRows(w, o.help)
+		printRows(w, o.help())
 	}
 }
 

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// The Go runtime would keep files of its cgroup open and look at them again and again. They change nothing for a program of one thread.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Command crisp-oci runs containers from OCI bundles. It takes runc's place on the command line of containerd, CRI-O, podman, docker
 // and buildah: the same commands, flags, exit codes and words.
 package main
@@ -7,7 +12,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"math"
@@ -91,7 +95,7 @@ func parseGlobal(args []string) (*global, []string, error) {
 	g := &global{logger: newLogger(os.Stderr)}
 	o := g.options()
 	rest, set, err := o.parse(args, true)
-	if errors.Is(err, flag.ErrHelp) {
+	if errors.Is(err, errHelp) {
 		g.help, err = true, nil
 	}
 	g.rootGiven = set["root"]
@@ -187,7 +191,7 @@ func (g *global) command(c *command, args []string) int {
 	action := c.options(o)
 	rest, set, err := o.parse(args, c.ordered)
 	switch {
-	case errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errHelp):
 		printCommandHelp(os.Stdout, c)
 		return 0
 	case err != nil:

@@ -3,93 +3,172 @@
 package main
 
 import (
-	"flag"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 )
 
-// options are the flags of a command: those of package flag, which runc's command line stands on too, with several names each.
-type options struct {
-	set     *flag.FlagSet
-	help    []optionHelp
-	primary map[string]string // the first name of each name
+// options are the flags of a command, by the rules of package flag, which runc's command line stands on too, with several names each. What
+// they say of themselves is put together when somebody asks for it: a command line is read for each container.
+type options struct{ all []option }
+
+// An option is one flag.
+type option struct {
+	value        value
+	names        string // "bundle, b"
+	placeholder  string // behind the names in the help
+	usage        string // "": not in the help
+	defaultValue string // "": not told
+}
+
+// A value is what a flag sets.
+type value interface{ Set(string) error }
+
+// isFlag says whether a value needs no word.
+func isFlag(v value) bool {
+	b, ok := v.(interface{ IsBoolFlag() bool })
+	return ok && b.IsBoolFlag()
+}
+
+// errHelp: somebody asks for help.
+var errHelp = errors.New("help requested")
+
+func newOptions() *options { return &options{} }
+
+// add registers a flag under its names, "bundle, b". placeholder is what stands behind them in the help. An empty usage hides the flag.
+func (o *options) add(v value, names, placeholder, usage string) {
+	o.all = append(o.all, option{value: v, names: names, placeholder: placeholder, usage: usage})
 }
 
 type optionHelp struct{ names, usage string }
 
-func newOptions() *options {
-	o := &options{set: flag.NewFlagSet("", flag.ContinueOnError), primary: map[string]string{}}
-	o.set.SetOutput(io.Discard)
-	o.set.Usage = func() {}
-	return o
+// help is the flags that are to be shown.
+func (o *options) help() []optionHelp {
+	var rows []optionHelp
+	for i := range o.all {
+		if p := &o.all[i]; p.usage != "" {
+			rows = append(rows, p.help())
+		}
+	}
+	return rows
 }
 
-// add registers a flag under its names, "bundle, b". value is what stands behind them in the help. An empty usage hides the flag.
-func (o *options) add(v flag.Value, names, value, usage string) {
-	all := strings.Split(strings.ReplaceAll(names, " ", ""), ",")
-	first := all[0]
-	for i, n := range all {
-		o.set.Var(v, n, usage)
-		o.primary[n] = first
+func (p *option) help() optionHelp {
+	var names []string
+	for name := range strings.SplitSeq(p.names, ", ") {
 		dashes := "--"
-		if len(n) == 1 {
+		if len(name) == 1 {
 			dashes = "-"
 		}
-		all[i] = dashes + n + value
+		names = append(names, dashes+name+p.placeholder)
 	}
-	if usage != "" {
-		o.help = append(o.help, optionHelp{strings.Join(all, ", "), usage})
+	usage := p.usage
+	if p.defaultValue != "" {
+		usage += " (default: " + p.defaultValue + ")"
 	}
+	return optionHelp{strings.Join(names, ", "), usage}
+}
+
+// find returns the option with a name, and its first name.
+func (o *options) find(name string) (*option, string) {
+	for i := range o.all {
+		first, more, _ := strings.Cut(o.all[i].names, ", ")
+		if name == first {
+			return &o.all[i], first
+		}
+		for more != "" {
+			var other string
+			if other, more, _ = strings.Cut(more, ", "); name == other {
+				return &o.all[i], first
+			}
+		}
+	}
+	return nil, ""
 }
 
 func (o *options) string(p *string, names, value, usage string) {
 	*p = value
-	o.add((*stringValue)(p), names, " value", usage+given(value != "", strconv.Quote(value)))
+	o.add((*stringValue)(p), names, " value", usage)
+	if value != "" {
+		o.all[len(o.all)-1].defaultValue = `"` + value + `"`
+	}
 }
 
 func (o *options) bool(p *bool, names, usage string) { o.add((*boolValue)(p), names, "", usage) }
 
 func (o *options) int(p *int, names string, value int, usage string) {
 	*p = value
-	o.add((*intValue)(p), names, " value", usage+given(usage != "", strconv.Itoa(value)))
+	o.add((*intValue)(p), names, " value", usage)
+	o.all[len(o.all)-1].defaultValue = strconv.Itoa(value)
 }
 
 func (o *options) strings(p *[]string, names, usage string) {
 	o.add((*stringsValue)(p), names, " value", usage)
 }
 
-func given(is bool, value string) string {
-	if !is {
-		return ""
-	}
-	return " (default: " + value + ")"
-}
-
-// parse reads the flags, and returns the arguments and which flags were given. Unless ordered, flags may also stand behind arguments.
+// parse reads the flags, and returns the arguments and which flags were given, by their first names. Unless ordered, flags may also
+// stand behind arguments.
 func (o *options) parse(args []string, ordered bool) (rest []string, given map[string]bool, err error) {
-	for {
-		before := args
-		if err := o.set.Parse(args); err != nil {
-			return nil, nil, err
+	given = map[string]bool{}
+	for len(args) > 0 {
+		word := args[0]
+		if len(word) < 2 || word[0] != '-' {
+			if ordered {
+				break
+			}
+			rest, args = append(rest, word), args[1:]
+			continue
 		}
-		args = o.set.Args()
-		end := len(before) > len(args) && before[len(before)-len(args)-1] == "--"
-		if ordered || end || len(args) == 0 {
+		args = args[1:]
+		if word == "--" {
 			break
 		}
-		rest, args = append(rest, args[0]), args[1:]
+		if args, err = o.take(word, args, given); err != nil {
+			return nil, nil, err
+		}
 	}
-	given = map[string]bool{}
-	o.set.Visit(func(f *flag.Flag) { given[o.primary[f.Name]] = true })
 	return append(rest, args...), given, nil
+}
+
+// take reads one flag, whose value may be the next word. It returns the words that are left.
+func (o *options) take(word string, args []string, given map[string]bool) ([]string, error) {
+	name := strings.TrimPrefix(word[1:], "-")
+	if name == "" || name[0] == '-' || name[0] == '=' {
+		return nil, fmt.Errorf("bad flag syntax: %s", word)
+	}
+	name, text, hasText := strings.Cut(name, "=")
+	p, first := o.find(name)
+	switch {
+	case p == nil && (name == "help" || name == "h"):
+		return nil, errHelp
+	case p == nil:
+		return nil, fmt.Errorf("flag provided but not defined: -%s", name)
+	case isFlag(p.value):
+		if !hasText {
+			text = "true"
+		}
+		if err := p.value.Set(text); err != nil {
+			return nil, fmt.Errorf("invalid boolean value %q for -%s: %w", text, name, err)
+		}
+		given[first] = true
+		return args, nil
+	case !hasText && len(args) == 0:
+		return nil, fmt.Errorf("flag needs an argument: -%s", name)
+	case !hasText:
+		text, args = args[0], args[1:]
+	}
+	if err := p.value.Set(text); err != nil {
+		return nil, fmt.Errorf("invalid value %q for flag -%s: %w", text, name, err)
+	}
+	given[first] = true
+	return args, nil
 }
 
 type stringValue string
 
 func (v *stringValue) Set(s string) error { *v = stringValue(s); return nil }
-func (v *stringValue) String() string     { return "" }
 
 type boolValue bool
 
@@ -98,7 +177,6 @@ func (v *boolValue) Set(s string) error {
 	*v = boolValue(b)
 	return err
 }
-func (v *boolValue) String() string   { return "" }
 func (v *boolValue) IsBoolFlag() bool { return true }
 
 type intValue int
@@ -108,12 +186,10 @@ func (v *intValue) Set(s string) error {
 	*v = intValue(n)
 	return err
 }
-func (v *intValue) String() string { return "" }
 
 type stringsValue []string
 
 func (v *stringsValue) Set(s string) error { *v = append(*v, s); return nil }
-func (v *stringsValue) String() string     { return "" }
 
 // usageError tells what is wrong with the command line, and how it is to be.
 func usageError(w io.Writer, err error, help func(io.Writer)) int {

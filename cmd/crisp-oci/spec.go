@@ -58,7 +58,6 @@ func (v *settingValue) Set(s string) error {
 	*v.list = append(*v.list, generate.Given{Name: v.name, Value: s})
 	return nil
 }
-func (v *settingValue) String() string   { return "" }
 func (v *settingValue) IsBoolFlag() bool { return v.flag }
 
 func (f *specFlags) run() error {

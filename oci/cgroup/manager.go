@@ -59,8 +59,9 @@ type Manager struct {
 	buffers     sync.Pool // of *reader
 	filters     filterCache
 
-	mu     sync.Mutex // guards warned
-	warned map[string]bool
+	mu        sync.Mutex // guards warned and mountInfo
+	warned    map[string]bool
+	mountInfo []byte // nil: not read yet
 }
 
 // New finds the mounted hierarchies. It opens none: that is done when one is needed.
@@ -77,7 +78,7 @@ func New(cfg Config) (*Manager, error) {
 		m.mode = V1
 		return m, nil
 	}
-	mounts, err := findMounts(cfg.Root)
+	mounts, err := m.findMounts(cfg.Root)
 	if err != nil {
 		return nil, err
 	}
@@ -113,16 +114,55 @@ func New(cfg Config) (*Manager, error) {
 }
 
 // findMounts needs no look into the mounts where the root itself is a v2 hierarchy.
-func findMounts(root string) ([]mount, error) {
+func (m *Manager) findMounts(root string) ([]mount, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(root, &st); err == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
 		return []mount{{dir: root, v2: true, name: "unified"}}, nil
 	}
-	text, err := os.ReadFile("/proc/self/mountinfo")
+	text, err := m.MountInfo()
 	if err != nil {
 		return nil, err
 	}
 	return parseMounts(text, root), nil
+}
+
+// MountInfo is the text of /proc/self/mountinfo, as of the time when it was first wanted.
+func (m *Manager) MountInfo() ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.mountInfo == nil {
+		text, err := readMountInfo()
+		if err != nil {
+			return nil, err
+		}
+		m.mountInfo = text
+	}
+	return m.mountInfo, nil
+}
+
+// readMountInfo reads it in few pieces. It is some kilobytes long, and the kernel makes it anew for each.
+func readMountInfo() ([]byte, error) {
+	const path = "/proc/self/mountinfo"
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	b := make([]byte, 0, 16<<10)
+	for {
+		n, err := unix.Read(fd, b[len(b):cap(b)])
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return nil, &os.PathError{Op: "read", Path: path, Err: err}
+		case n == 0:
+			return b, nil
+		}
+		if b = b[:len(b)+n]; cap(b)-len(b) < 4<<10 {
+			b = slices.Grow(b, cap(b))
+		}
+	}
 }
 
 // Close closes the manager's directory fds. Its cgroups are unusable then.
