@@ -70,7 +70,7 @@ func (a *assembly) requestContainer() {
 	if a.userns {
 		a.plan.JoinUser = a.container
 	}
-	for _, n := range a.spec.Linux.Namespaces {
+	for _, n := range a.inJoinOrder() {
 		if n.Type == specs.UserNamespace || n.Type == specs.PIDNamespace || (!a.userns && n.Type != specs.TimeNamespace) {
 			continue
 		}

@@ -71,9 +71,7 @@ func (a *assembly) enterCgroups() {
 //   - cgroup: its root is the cgroup of whoever makes it, so that the process must be in its own first;
 //   - time with offsets: they can be set only while nobody is in it, and unshare(2) moves the process at its exec.
 func (a *assembly) requestNamespaces() {
-	all := slices.Clone(a.spec.Linux.Namespaces)
-	slices.SortStableFunc(all, func(n, o specs.LinuxNamespace) int { return cmp.Compare(joinOrder(n.Type), joinOrder(o.Type)) })
-	for _, n := range all {
+	for _, n := range a.inJoinOrder() {
 		flag := namespaceFlags[n.Type]
 		switch {
 		case n.Path != "":
@@ -94,12 +92,17 @@ func (a *assembly) requestNamespaces() {
 	}
 }
 
-// joinOrder puts those that are joined by the same means in a row (plan.Plan.Joins).
-func joinOrder(t specs.LinuxNamespaceType) int {
-	if t == specs.UserNamespace || t == specs.PIDNamespace {
-		return 0
+// inJoinOrder is the spec's namespaces, with those in a row that can be plan.Plan.Joins.
+func (a *assembly) inJoinOrder() []specs.LinuxNamespace {
+	all := slices.Clone(a.spec.Linux.Namespaces)
+	row := func(t specs.LinuxNamespaceType) int {
+		if t == specs.UserNamespace || t == specs.PIDNamespace || t == specs.CgroupNamespace {
+			return 0
+		}
+		return 1
 	}
-	return 1
+	slices.SortStableFunc(all, func(n, o specs.LinuxNamespace) int { return cmp.Compare(row(n.Type), row(o.Type)) })
+	return all
 }
 
 // requestJoin requests a namespace that is joined: user and PID namespaces before the clone, others by the process itself; but where it is
@@ -119,8 +122,10 @@ func (a *assembly) requestJoin(n specs.LinuxNamespace, flag uint64) {
 	}
 }
 
+// join has a namespace joined: before the clone, or by a step. That of cgroups is always joined by a step: with cgroup v2 the clone is into
+// the container's cgroup, which is not allowed from a namespace that the executor's own cgroup is not in (nsdelegate; ENOENT).
 func (a *assembly) join(n joined) {
-	if a.userns {
+	if a.userns && n.flag != unix.CLONE_NEWCGROUP {
 		a.plan.Joins = append(a.plan.Joins, n.reg)
 		return
 	}

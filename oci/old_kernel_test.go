@@ -66,8 +66,8 @@ func becomeOld() error {
 // needsSetattr skips what mount_setattr(2) alone can do.
 func needsSetattr(t testing.TB) {
 	t.Helper()
-	if onOldKernel() {
-		t.Skip("Linux 5.10 has no mount_setattr(2)")
+	if lacksSetattr() {
+		t.Skip("this kernel has no mount_setattr(2)")
 	}
 }
 
@@ -76,7 +76,7 @@ func TestLikeLinux510(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("makes containers: needs root")
 	}
-	if onOldKernel() {
+	if lacksSetattr() {
 		t.Skip("that is what runs already")
 	}
 	if unsafe.Sizeof(uintptr(0)) != 8 {

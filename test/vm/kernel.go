@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -17,8 +18,20 @@ import (
 	"strings"
 )
 
-// kernelPackages are tried in turn: meta packages, of which the first that the archive has is taken.
-var kernelPackages = []string{"linux-image-6.12-cloud-amd64", "linux-image-cloud-amd64"}
+// A source is where a kernel comes from.
+type source struct {
+	pkg   string // a meta package
+	suite string // of Debian's archive; "": what this machine's apt is set up for
+}
+
+// sources of kernels by the name that Config has for them, tried in turn: the first that can be had is taken.
+var sources = map[string][]source{
+	"":     {{pkg: "linux-image-6.12-cloud-amd64"}, {pkg: "linux-image-cloud-amd64"}},
+	"5.10": {{"linux-image-cloud-amd64", "bullseye"}},
+}
+
+// name is that of the kernel's directory.
+func (s source) name() string { return strings.TrimSuffix(s.pkg+"-"+s.suite, "-") }
 
 // bootModules are what the initramfs needs; the other modules come over virtiofs.
 var bootModules = []string{"virtio_pci", "virtiofs", "virtio_console", "virtio_blk", "overlay", "ext4"}
@@ -34,21 +47,25 @@ func (k kernel) vmlinux() string   { return filepath.Join(k.dir, "vmlinux") }
 func (k kernel) modules() string   { return filepath.Join(k.dir, "modules") }
 func (k kernel) initramfs() string { return filepath.Join(k.dir, "initramfs") }
 
-// prepareKernel fetches and unpacks the first of kernelPackages that can be had, once.
-func prepareKernel(ctx context.Context, cache string) (kernel, error) {
+// prepareKernel fetches and unpacks the first of a kernel's sources that can be had, once.
+func prepareKernel(ctx context.Context, cache, version string) (kernel, error) {
+	from, ok := sources[version]
+	if !ok {
+		return kernel{}, fmt.Errorf("no kernel %q, but %q", version, slices.Sorted(maps.Keys(sources)))
+	}
 	key, err := initKey()
 	if err != nil {
 		return kernel{}, err
 	}
-	for _, pkg := range kernelPackages {
-		if k := (kernel{filepath.Join(cache, pkg+"-"+key)}); exists(k.initramfs()) {
+	for _, s := range from {
+		if k := (kernel{filepath.Join(cache, s.name()+"-"+key)}); exists(k.initramfs()) {
 			return k, nil
 		}
 	}
 	var errs []error
-	for _, pkg := range kernelPackages {
-		k := kernel{filepath.Join(cache, pkg+"-"+key)}
-		err := k.make(ctx, pkg)
+	for _, s := range from {
+		k := kernel{filepath.Join(cache, s.name()+"-"+key)}
+		err := k.make(ctx, s)
 		if err == nil {
 			return k, nil
 		}
@@ -63,19 +80,19 @@ func exists(name string) bool {
 }
 
 // make builds the directory aside and moves it into place.
-func (k kernel) make(ctx context.Context, pkg string) error {
+func (k kernel) make(ctx context.Context, from source) error {
 	part, err := os.MkdirTemp(filepath.Dir(k.dir), "part-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(part)
 	unpacked := filepath.Join(part, "package")
-	if err := unpack(ctx, pkg, part, unpacked); err != nil {
+	if err := from.unpack(ctx, part, unpacked); err != nil {
 		return err
 	}
 	images, err := filepath.Glob(filepath.Join(unpacked, "boot", "vmlinuz-*"))
 	if err != nil || len(images) != 1 {
-		return fmt.Errorf("package %s: %d kernels, not one (%v)", pkg, len(images), err)
+		return fmt.Errorf("package %s: %d kernels, not one (%v)", from.pkg, len(images), err)
 	}
 	n := kernel{part}
 	if err := extract(ctx, images[0], n.vmlinux()); err != nil {
@@ -95,22 +112,46 @@ func (k kernel) make(ctx context.Context, pkg string) error {
 	return os.Rename(part, k.dir)
 }
 
+// apt is the options for apt to use the archive of a suite, without changing how this machine is set up; its files are below dir.
+func (s source) apt(dir string) ([]string, error) {
+	if s.suite == "" {
+		return nil, nil
+	}
+	list := filepath.Join(dir, "sources.list")
+	line := "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian " + s.suite + " main\n"
+	err := errors.Join(os.MkdirAll(filepath.Join(dir, "lists", "partial"), 0o755), os.WriteFile(list, []byte(line), 0o644))
+	return []string{
+		"-o", "Dir::Etc::sourcelist=" + list, "-o", "Dir::Etc::sourceparts=-", "-o", "Dir::State::lists=" + filepath.Join(dir, "lists"),
+		"-o", "Dir::Cache=" + dir, "-o", "Acquire::Languages=none",
+	}, err
+}
+
 // unpack downloads the package that the meta package depends on.
-func unpack(ctx context.Context, meta, dir, to string) error {
+func (s source) unpack(ctx context.Context, dir, to string) error {
+	meta := s.pkg
+	own := filepath.Join(dir, "apt")
+	defer os.RemoveAll(own)
+	options, err := s.apt(own)
+	if err != nil {
+		return err
+	}
+	apt := func(dir, name string, args ...string) *exec.Cmd {
+		return command(ctx, dir, name, append(slices.Clone(options), args...)...)
+	}
 	depends := func() string {
-		out, _ := command(ctx, "", "apt-cache", "depends", meta).Output()
+		out, _ := apt("", "apt-cache", "depends", meta).Output()
 		return imageOf(string(out))
 	}
 	pkg := depends()
 	if pkg == "" {
-		if out, err := command(ctx, "", "apt-get", "update", "-q").CombinedOutput(); err != nil {
+		if out, err := apt("", "apt-get", "update", "-q").CombinedOutput(); err != nil {
 			return fmt.Errorf("apt-get update: %w: %s", err, lastLine(out))
 		}
 		if pkg = depends(); pkg == "" {
 			return fmt.Errorf("the archive has no package %s", meta)
 		}
 	}
-	if out, err := command(ctx, dir, "apt-get", "download", "-q", pkg).CombinedOutput(); err != nil {
+	if out, err := apt(dir, "apt-get", "download", "-q", pkg).CombinedOutput(); err != nil {
 		return fmt.Errorf("apt-get download %s: %w: %s", pkg, err, lastLine(out))
 	}
 	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
@@ -185,6 +226,8 @@ func findPayload(image []byte) (payload []byte, program string, err error) {
 		return payload, "xz", nil
 	case bytes.HasPrefix(payload, []byte("\x28\xb5\x2f\xfd")):
 		return payload, "zstd", nil
+	case bytes.HasPrefix(payload, []byte("\x02\x21\x4c\x18")): // the format of lz4 -l, as Linux 5.10 of Debian has it
+		return payload, "lz4", nil
 	}
 	return nil, "", fmt.Errorf("compression unknown: %x", payload[:min(4, len(payload))])
 }

@@ -50,9 +50,12 @@ type Job struct {
 // ErrTimeout means that the command had not ended in time.
 var ErrTimeout = errors.New("the virtual machine's time is over")
 
-// New installs and fetches what is missing, which takes a minute the first time. Its error wraps ErrUnavailable where this host cannot
-// have virtual machines.
-func New(ctx context.Context) (*Machine, error) {
+// New is NewOf with the newest kernel there is.
+func New(ctx context.Context) (*Machine, error) { return NewOf(ctx, "") }
+
+// NewOf installs and fetches what is missing, which takes a minute the first time. Its error wraps ErrUnavailable where this host cannot
+// have virtual machines. A kernel is "", or "5.10": Debian 11's, the oldest that crisp is for.
+func NewOf(ctx context.Context, kernel string) (*Machine, error) {
 	if err := install(ctx); err != nil {
 		return nil, err
 	}
@@ -66,7 +69,7 @@ func New(ctx context.Context) (*Machine, error) {
 	}
 	defer unlock()
 	m := &Machine{scratch: filepath.Join(cache, "scratch.ext4")}
-	if m.kernel, err = prepareKernel(ctx, cache); err != nil {
+	if m.kernel, err = prepareKernel(ctx, cache, kernel); err != nil {
 		return nil, err
 	}
 	if err := makeScratch(ctx, m.scratch); err != nil {

@@ -28,6 +28,7 @@ var needs = []need{
 	{"/bin/busybox", "busybox-static"},
 	{"xz", "xz-utils"},
 	{"zstd", "zstd"},
+	{"lz4", "lz4"},
 	{"mkfs.ext4", "e2fsprogs"},
 	{"dpkg-deb", "dpkg"},
 	{"/lib/systemd/systemd", "systemd"},
