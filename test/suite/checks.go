@@ -53,8 +53,8 @@ func sanitizers(ctx context.Context) (tally, error) {
 }
 
 // alone are packages that run one after the other, when nothing else does. test/integration starts daemons, and its timing suffers from a
-// busy machine; test/oci/snapshot runs containers of three runtimes.
-var alone = []string{"crisp/test/integration", "crisp/test/oci/snapshot"}
+// busy machine; test/oci/conformance looks for whatever is left on the machine, and test/oci/snapshot runs containers of three runtimes.
+var alone = []string{"crisp/test/integration", "crisp/test/oci/conformance", "crisp/test/oci/snapshot"}
 
 func packages(ctx context.Context) ([]string, error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "./...").Output()

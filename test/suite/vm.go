@@ -44,7 +44,7 @@ func vmCore(context.Context) ([]guest, error) {
 			{pkg: "oci", timeout: 8 * time.Minute},
 			{pkg: "conmon", timeout: 5 * time.Minute},
 			{pkg: "cmd/crisp-oci", timeout: 5 * time.Minute},
-			{pkg: "test/oci", timeout: 8 * time.Minute},
+			{pkg: "test/oci/conformance", timeout: 8 * time.Minute},
 			{pkg: "test/oci/snapshot", timeout: 5 * time.Minute},
 			{pkg: "test/integration", run: vmIntegration, timeout: 8 * time.Minute},
 		}},
@@ -72,7 +72,7 @@ func vmWhole(ctx context.Context) ([]guest, error) {
 	for pkg := range strings.FieldsSeq(string(out)) {
 		runtime.runs = append(runtime.runs, guestRun{pkg: strings.TrimPrefix(pkg, "crisp/"), timeout: 20 * time.Minute})
 	}
-	runtime.runs = append(runtime.runs, guestRun{pkg: "test/oci", timeout: 20 * time.Minute},
+	runtime.runs = append(runtime.runs, guestRun{pkg: "test/oci/conformance", timeout: 20 * time.Minute},
 		guestRun{pkg: "test/oci/snapshot", timeout: 20 * time.Minute}, guestRun{pkg: "test/security", timeout: 20 * time.Minute})
 	cri := guest{name: "CRI on cgroup v2", timeout: time.Hour, runs: []guestRun{{pkg: "test/integration", timeout: 55 * time.Minute}}}
 	return []guest{runtime, cri, withSystemd()}, nil
@@ -121,6 +121,9 @@ func guestEnv(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	if _, err := build.Crictl(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := build.ConformanceProbe(ctx); err != nil {
 		return nil, err
 	}
 	probe := filepath.Join(root, "test", ".cache", "vm", "probe")

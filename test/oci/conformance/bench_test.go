@@ -79,18 +79,28 @@ func (b *bench) guard(f func()) {
 	f()
 }
 
+// containers are the names in the state directory.
+func (b *bench) containers() []string {
+	entries, err := os.ReadDir(b.state)
+	b.must(err)
+	var names []string
+	for _, e := range entries {
+		if e.Name() != "@seccomp" { // crisp-oci's cache of filters; no container can be called so
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
 // leaks looks for what containers of this bench have left; package leak looks for the rest, a whole test at a time.
 func (b *bench) leaks() {
-	for _, id := range b.ids {
-		b.command("delete", "--force", id) // what a failed test left
-	}
-	left, err := os.ReadDir(b.state)
-	b.must(err)
-	for _, entry := range left {
-		if entry.Name() == "@seccomp" {
-			continue // crisp-oci's cache of filters, which no container has as its ID
+	if len(b.containers()) > 0 { // a failed test's
+		for _, id := range b.ids {
+			b.command("delete", "--force", id)
 		}
-		b.errorf("left behind: %s in the state directory", entry.Name())
+	}
+	for _, name := range b.containers() {
+		b.errorf("left behind: %s in the state directory", name)
 	}
 	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(b.dir))
 	b.must(err)

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -161,12 +163,16 @@ type container struct {
 func (k *bundle) create() *container {
 	c := &container{bundle: k, id: k.id()}
 	k.save(c.id, "stay")
-	r, out := k.into(k.args("create", c.id)...)
+	pidFile := k.path(c.id + ".pid")
+	r, out := k.into(append([]string{"create", "--pid-file", pidFile}, k.args("create", c.id)[1:]...)...)
 	if r.code != 0 {
 		k.fatalf("create: %v", r)
 	}
+	text, err := os.ReadFile(pidFile)
+	k.must(err)
 	c.out = out
-	c.pid = k.stateOf(c.id).Pid
+	c.pid, err = strconv.Atoi(strings.TrimSpace(string(text)))
+	k.must(err)
 	return c
 }
 
@@ -189,7 +195,7 @@ func (c *container) start() answers {
 // stop ends the probe, which gives the code 0.
 func (c *container) stop() {
 	c.ok("kill", c.id, "TERM")
-	c.becomes(c.id, specs.StateStopped)
+	c.eventually("the end of the probe", func() bool { return !alive(c.pid) })
 }
 
 func (c *container) delete() { c.ok("delete", c.id) }

@@ -287,13 +287,13 @@ func userRows() []row {
 				k.mount("cgroup", "cgroup", "/sys/fs/cgroup", "nosuid", "noexec", "nodev", "rw")
 			},
 			sees: []sight{
-				{"stat /sys/fs/cgroup", "~0:0$"}, {"stat /sys/fs/cgroup/cgroup.procs", "~0:0$"}, {"stat /sys/fs/cgroup/cgroup.threads", "~0:0$"},
-				{"stat /sys/fs/cgroup/cgroup.subtree_control", "~0:0$"}, {"stat /sys/fs/cgroup/memory.max", "~65534:65534$"},
+				{"stat /sys/fs/cgroup", "~ 0:"}, {"stat /sys/fs/cgroup/cgroup.procs", "~ 0:"}, {"stat /sys/fs/cgroup/cgroup.threads", "~ 0:"},
+				{"stat /sys/fs/cgroup/cgroup.subtree_control", "~ 0:"}, {"stat /sys/fs/cgroup/memory.max", "~ 65534:"},
 				{"mkdir /sys/fs/cgroup/own", "ok"},
 			},
 		}, {
 			id: "cgroup.ownership.readonly", of: "6.4 cgroup ownership", lane: "v2",
-			sees: []sight{{"stat /sys/fs/cgroup/cgroup.procs", "~65534:65534$"}},
+			sees: []sight{{"stat /sys/fs/cgroup/cgroup.procs", "~ 65534:"}},
 		}, {
 			id: "uidMappings.noNamespace", of: "6.4 mappings", refused: "linux.uidMappings",
 			edit: func(k *bundle) { k.withoutNamespace(specs.UserNamespace) },

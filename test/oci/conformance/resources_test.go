@@ -365,7 +365,7 @@ func otherRows() []row {
 			sees:  []sight{cg("", "memory.high", "50331648"), cg("", "pids.max", "77"), cg("", "cpu.weight", "33"), cg("", "cgroup.max.depth", "9")},
 			alone: true,
 		}, {
-			id: "resources.unified.unknown", of: "6.4 resources.unified", lane: "v2", refused: "nosuch.file",
+			id: "resources.unified.unknown", of: "6.4 resources.unified", lane: "v2", refused: "nosuch",
 			edit: func(k *bundle) { k.Linux.Resources.Unified = map[string]string{"nosuch.file": "1"} },
 		}, {
 			id: "resources.unified.path", of: "6.4 resources.unified", lane: "v2", refused: "linux.resources.unified",
