@@ -76,16 +76,17 @@ void sync_ready(struct watch *w, uint32_t events)
 		;
 }
 
-/* read_oom_kills reads "oom_kill N" from memory.events (v2) or memory.oom_control (v1), while the cgroup still exists. */
-static uint32_t read_oom_kills(int fd)
+/* oom_ready reads "oom_kill N" from memory.events (v2) or memory.oom_control (v1): when it changes, for systemd removes the cgroup with
+ * its last process, and at the exit. */
+void oom_ready(struct watch *w, uint32_t events)
 {
 	char buf[1024];
-	ssize_t n = fd < 0 ? -1 : pread(fd, buf, sizeof buf - 1, 0);
+	ssize_t n = w->fd < 0 ? -1 : pread(w->fd, buf, sizeof buf - 1, 0);
 	if (n <= 0)
-		return 0;
+		return watch_close(w);
 	buf[n] = 0;
 	const char *p = strstr(buf, "oom_kill "); /* no other key ends so */
-	return p ? (uint32_t)strtoul(p + 9, NULL, 10) : 0;
+	container(w, struct slot, oom)->oom_kills = p ? (uint32_t)strtoul(p + 9, NULL, 10) : 0;
 }
 
 /* write_record writes the exit record aside and renames it; the fd that is to be synced, or -1. */
@@ -128,7 +129,7 @@ static void slot_exited(struct slot *s, const siginfo_t *si)
 	s->sig = si->si_code == CLD_EXITED ? 0 : si->si_status;
 	s->code = s->sig ? 128 + s->sig : si->si_status;
 	s->ended = (uint64_t)now(CLOCK_REALTIME);
-	s->oom_kills = read_oom_kills(s->oom);
+	oom_ready(&s->oom, 0);
 	if (s->owed.type) /* CREATE, EXEC or START */
 		answer_error(&s->owed, s->fail.err ? s->fail : (struct failure){ -1, CR_AT_CHILD_DIED, ESRCH, s->sig });
 	if (s->state == CR_STATE_CREATING)
@@ -142,7 +143,7 @@ static void slot_exited(struct slot *s, const siginfo_t *si)
 	bool heard = announce(&m);
 	sync_record(s, record);
 	fd_close(&s->exitdir);
-	fd_close(&s->oom);
+	watch_close(&s->oom);
 	if (s->exec && heard)
 		slot_free(s);
 }

@@ -138,7 +138,8 @@ struct slot {
 	struct watch sync;        /* the child's messages, until its exec */
 	struct ticket owed;
 	struct failure fail;      /* err 0: none */
-	int pidfd, log, exitdir, oom, console;
+	int pidfd, log, exitdir, console;
+	struct watch oom;
 	int nsent, sent[4];
 	uint32_t kinds[4], oom_kills;
 	struct stream out[2];
@@ -203,5 +204,6 @@ int64_t attach_sweep(void); /* frees what is done, drops what is stalled; the ne
 
 /* ---- exit.c ---- */
 void sync_ready(struct watch *, uint32_t);
+void oom_ready(struct watch *, uint32_t);
 void reap(void);
 #endif

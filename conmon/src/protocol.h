@@ -228,7 +228,7 @@ enum cr_msg_type {
 #define CR_F_STDERR 32u     /* ATTACH, EXEC: a stderr fd comes */
 #define CR_F_LOG 64u        /* CREATE: a log fd comes (the CRI log, O_APPEND); without it output is drained and dropped */
 #define CR_F_EXITDIR 128u   /* CREATE: a directory fd for the exit record comes */
-#define CR_F_OOM 256u       /* CREATE: an fd of memory.events (v2) or memory.oom_control (v1) comes: "oom_kill N" is read at exit */
+#define CR_F_OOM 256u       /* CREATE: an fd of memory.events (v2) or memory.oom_control (v1) comes: "oom_kill N" is read when it changes, and at exit */
 #define CR_F_FORCE 512u     /* SHUTDOWN */
 #define CR_F_EXEC 1024u     /* STATE, EVENT_EXIT: it is an exec, not a container */
 

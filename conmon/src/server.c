@@ -100,7 +100,7 @@ static struct slot *slot_new(const struct request *r)
 	s->tty = r->m->flags & CR_F_TTY;
 	s->stdin_once = r->m->flags & CR_F_STDIN_ONCE;
 	s->state = CR_STATE_CREATING;
-	s->pidfd = s->log = s->exitdir = s->oom = s->console = s->sync.fd = s->in.w.fd = s->out[0].w.fd = s->out[1].w.fd = -1;
+	s->pidfd = s->log = s->exitdir = s->oom.fd = s->console = s->sync.fd = s->in.w.fd = s->out[0].w.fd = s->out[1].w.fd = -1;
 	s->owed = r->ticket;
 	s->next = srv.slots;
 	srv.slots = s;
@@ -114,10 +114,10 @@ void slot_free(struct slot *s)
 		p = &(*p)->next;
 	*p = s->next;
 	stdio_close(s);
-	watch_close(&s->sync);
+	watch_close(&s->sync), watch_close(&s->oom);
 	for (int i = 0; i < s->nsent; i++)
 		close(s->sent[i]);
-	int *const fds[] = { &s->pidfd, &s->log, &s->exitdir, &s->oom, &s->console };
+	int *const fds[] = { &s->pidfd, &s->log, &s->exitdir, &s->console };
 	for (size_t i = 0; i < countof(fds); i++)
 		fd_close(fds[i]);
 	cell_give(s);
@@ -157,7 +157,7 @@ static void make(struct request *r) /* CREATE and EXEC */
 	} else {
 		s->log = flags & CR_F_LOG ? take(r, &at) : -1;
 		s->exitdir = flags & CR_F_EXITDIR ? take(r, &at) : -1;
-		s->oom = flags & CR_F_OOM ? take(r, &at) : -1;
+		watch_open(&s->oom, flags & CR_F_OOM ? take(r, &at) : -1, oom_ready, EPOLLPRI); /* a regular file is not watched */
 		f.err = stdio_open(s, &plan, flags, made);
 		memcpy(c.stdio, made, sizeof made);
 	}

@@ -83,8 +83,8 @@ func TestSystemdPods(t *testing.T) {
 		ContainerId: id, Linux: &runtime.LinuxContainerResources{MemoryLimitInBytes: 96 << 20, CpuQuota: 20_000},
 	})
 	n.must(err)
-	if n.show(unitOf(id), "MemoryMax") != itoa(96<<20) || n.show(unitOf(id), "CPUQuotaPerSecUSec") != "200ms" || cgroupFile(t, n.pid(id), "", "memory.max") != itoa(96<<20) {
-		t.Error("not updated: ", n.show(unitOf(id), "MemoryMax"), n.show(unitOf(id), "CPUQuotaPerSecUSec"), cgroupFile(t, n.pid(id), "", "memory.max"))
+	if n.show(unitOf(id), "MemoryMax") != itoa(96<<20) || n.show(unitOf(id), "CPUQuotaPerSecUSec") != "200ms" || cgroupFile(t, n.pid(id), "memory/memory.limit_in_bytes", "memory.max") != itoa(96<<20) {
+		t.Error("not updated: ", n.show(unitOf(id), "MemoryMax"), n.show(unitOf(id), "CPUQuotaPerSecUSec"), cgroupFile(t, n.pid(id), "memory/memory.limit_in_bytes", "memory.max"))
 	}
 	stats, err := n.PodSandboxStats(n.ctx, &runtime.PodSandboxStatsRequest{PodSandboxId: podID})
 	n.must(err)
@@ -111,7 +111,7 @@ func TestSystemdOutOfMemory(t *testing.T) {
 	n, slice := newSystemdNode(t)
 	pod, _ := podIn(slice, "oom")
 	podID := n.runPod(pod)
-	for i := range 4 {
+	for i := range 8 {
 		ctr := limited(cri.Container(fmt.Sprint("main", i), images.Busybox, "dd", "if=/dev/zero", "of=/dev/null", "bs=256M"), 32<<20)
 		if s := n.exited(n.run(podID, pod, ctr)); s.Reason != "OOMKilled" || s.ExitCode != 137 {
 			t.Errorf("%d: reason %q, exit code %d", i, s.Reason, s.ExitCode)

@@ -56,9 +56,10 @@ func vmCore(context.Context) ([]guest, error) {
 const vmIntegration = `^(TestOutOfMemoryIsReported|TestLimitsArriveInTheCgroup|TestUpdateSurvivesARestart|TestStatsSayWhatAContainerUses)$`
 
 func withSystemd() guest {
-	return guest{name: "systemd", systemd: true, timeout: 10 * time.Minute, runs: []guestRun{
+	return guest{name: "systemd", systemd: true, timeout: 15 * time.Minute, runs: []guestRun{
 		{pkg: "oci/cgroup", run: "Systemd", timeout: 5 * time.Minute},
 		{pkg: "test/oci/systemd", timeout: 5 * time.Minute},
+		{pkg: "test/integration", run: "Systemd", timeout: 5 * time.Minute},
 	}}
 }
 
