@@ -58,6 +58,17 @@ func (m machine) order() binary.ByteOrder {
 	return binary.LittleEndian
 }
 
+// audits are the architectures of the machine's ABIs, and some that it cannot have.
+func (m machine) audits() []uint32 {
+	all := []uint32{m.native.audit, unix.AUDIT_ARCH_I386, unix.AUDIT_ARCH_ARM, unix.AUDIT_ARCH_SPARC}
+	for _, a := range m.foreign {
+		if !slices.Contains(all, a.audit) {
+			all = append(all, a.audit)
+		}
+	}
+	return all
+}
+
 // check compares program and reference for all interesting numbers and arguments.
 func check(t testing.TB, p *specs.LinuxSeccomp, m machine, prog Program) {
 	t.Helper()
@@ -68,7 +79,7 @@ func check(t testing.TB, p *specs.LinuxSeccomp, m machine, prog Program) {
 	allArgs := interestingArgs(p)
 	reference := newReference(p, m)
 	conditional := conditionalNumbers(p, m)
-	for _, arch := range []uint32{m.native.audit, unix.AUDIT_ARCH_I386, unix.AUDIT_ARCH_ARM, unix.AUDIT_ARCH_MIPS64} {
+	for _, arch := range m.audits() {
 		for _, nr := range interestingNumbers(p, m) {
 			args := allArgs
 			if !conditional[nr] {

@@ -5,7 +5,7 @@
  *   resolve ARCH NAME                                prints the number, -1: unknown
  *   init ACTION                                      a new filter without architectures
  *   arch ARCH
- *   rule ACTION NAME NARGS (INDEX OP VALUE VALUE2)*  numbers in hex
+ *   rule ACTION NAME NARGS (INDEX OP VALUE VALUE2)*  numbers in hex; NAME may be a number of the native architecture, in decimal
  *   export                                           prints the program as "CODE JT JF K" lines, then "end"
  */
 #include <dlfcn.h>
@@ -56,7 +56,7 @@ static void rule(void *ctx, char *line)
 		used += more;
 	}
 	/* EEXIST: another action for the same; the first stays */
-	if ((err = add(ctx, action, resolve(name), n, args)) && err != -EEXIST)
+	if ((err = add(ctx, action, name[0] >= '0' && name[0] <= '9' ? atoi(name) : resolve(name), n, args)) && err != -EEXIST)
 		fail(line, err);
 }
 
