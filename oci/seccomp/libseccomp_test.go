@@ -247,7 +247,7 @@ func (l *libseccomp) comparable(rng *rand.Rand, m machine) *specs.LinuxSeccomp {
 	p := randomProfile(rng, m)
 	conditional := map[string]bool{}
 	mips := strings.HasPrefix(string(m.native.name), "SCMP_ARCH_MIPS") // has these ways too, but not for the library
-	here := machines[runtime.GOARCH].native.name // its numbers for what others have are not unique (2.5.4)
+	here := machines[runtime.GOARCH].native.name                       // its numbers for what others have are not unique (2.5.4)
 	p.Syscalls = slices.DeleteFunc(p.Syscalls, func(s specs.LinuxSyscall) bool {
 		seen := map[uint]bool{}
 		for _, a := range s.Args {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"slices"
 	"testing"
@@ -549,13 +550,27 @@ func TestKeysTellProfilesApart(t *testing.T) {
 	}
 }
 
+// BenchmarkCompile compiles the default profile for all ABIs of a machine: three on amd64. The table is parsed each time, as in a program that
+// makes one container.
 func BenchmarkCompile(b *testing.B) {
-	p := mobyDefault(b, nil)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := Compile(p); err != nil {
-			b.Fatal(err)
-		}
+	for _, goarch := range []string{"amd64", "arm64"} {
+		b.Run(goarch, func(b *testing.B) {
+			m := machines[goarch]
+			text, err := os.ReadFile("tables/" + goarch + ".txt")
+			if err != nil {
+				b.Fatal(err)
+			}
+			p := retarget(mobyDefault(b, nil), m)
+			var prog Program
+			b.ReportAllocs()
+			for b.Loop() {
+				m.table = parseTable(string(text))
+				if prog, err = compile(p, m); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(len(prog.Bytes)/8), "instructions")
+		})
 	}
 }
 
