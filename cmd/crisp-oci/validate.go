@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"crisp/oci/hook"
 	"crisp/oci/validate"
 )
 
@@ -76,7 +77,7 @@ func (f *validateFlags) print(r *validate.Result, m *validate.Machine) error {
 		if err != nil {
 			return err
 		}
-		plan = c.String()
+		plan = c.String() + hook.Describe(r.Spec.Hooks)
 	}
 	if f.format == "json" {
 		return r.WriteJSON(os.Stdout, strings.Split(strings.TrimSuffix(plan, "\n"), "\n"))

@@ -165,3 +165,26 @@ func TestOutputIsBounded(t *testing.T) {
 		t.Errorf("%d bytes: %.100v", len(err.Error()), err)
 	}
 }
+
+func TestDescriptionIsInTheOrderOfTheCalls(t *testing.T) {
+	five := 5
+	h := &specs.Hooks{
+		Poststop:       []specs.Hook{{Path: "/last"}},
+		CreateRuntime:  []specs.Hook{{Path: "/first", Args: []string{"a", "b c"}, Timeout: &five}, {Path: "/second"}},
+		StartContainer: []specs.Hook{{Path: "/third"}},
+	}
+	const want = `createRuntime hooks, on the host, when the mounts are there and before the root file system is entered
+  "/first" argv=["a" "b c"] timeout=5s
+  "/second" argv=["/second"]
+startContainer hooks, in the container, as its process, before that is executed
+  "/third" argv=["/third"]
+poststop hooks, on the host, when the container has been deleted
+  "/last" argv=["/last"]
+`
+	if got := Describe(h); got != want {
+		t.Errorf("%s", got)
+	}
+	if got := Describe(nil); got != "" {
+		t.Errorf("without hooks: %q", got)
+	}
+}

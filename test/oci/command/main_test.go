@@ -185,7 +185,7 @@ type result struct {
 func (r result) String() string { return fmt.Sprintf("exit %d\n%s%s", r.code, r.out, r.errs) }
 
 // patience bounds a command, and every wait.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // command makes a command of the runtime. Its output goes to files, which containers may hold open for as long as they like.
 func (b *bench) command(args ...string) *exec.Cmd {
