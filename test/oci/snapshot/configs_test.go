@@ -57,6 +57,7 @@ func configs(sandbox int) []config {
 		{name: "masks", set: masks},
 		{name: "resources", set: resources},
 		{name: "cgroup-namespace", set: cgroupNamespace},
+		{name: "delegated-cgroup", set: delegatedCgroup},
 		{name: "user", set: user},
 		{name: "bare-environment", set: bareEnvironment},
 		{name: "hooks", set: hooks},
@@ -265,6 +266,14 @@ func cgroupNamespace(b *bundle) {
 	b.namespace(specs.CgroupNamespace, "")
 	b.mountOf("/sys/fs/cgroup").Options = []string{"nosuid", "noexec", "nodev", "relatime", "rw"}
 	b.capabilities(allCapabilities...)
+}
+
+// delegatedCgroup is the case in which a cgroup belongs to root of the user namespace (config-linux.md, cgroup ownership).
+func delegatedCgroup(b *bundle) {
+	userNamespace(b)
+	b.user(0, 0)
+	b.namespace(specs.CgroupNamespace, "")
+	b.mountOf("/sys/fs/cgroup").Options = []string{"nosuid", "noexec", "nodev", "relatime", "rw"}
 }
 
 func user(b *bundle) {

@@ -77,11 +77,13 @@ func (p place) comparable(facts []fact) items {
 				slices.Sort(rules)
 				value = strings.Join(rules, `\n`)
 			}
-			if !moving.MatchString(rest) {
+			if !moving.MatchString(rest) && !others.MatchString(rest) {
 				out["cgroup file "+rest] = value
 			}
 		case "cgroupmode":
-			out["cgroup mode "+rest] = value
+			if !others.MatchString(rest) {
+				out["cgroup mode "+rest] = value
+			}
 		case "end":
 		default:
 			out[strings.TrimSpace(kind+" "+rest)] = value
@@ -112,6 +114,9 @@ var (
 	// moving are files of cgroups that count, or list processes.
 	moving = regexp.MustCompile(`usage|stat|failcnt|peak|current|events|pressure|procs|tasks|threads|service|io_|numa|avg|\.time|sectors|merged|wait|queued`)
 )
+
+// others are controllers that nothing is said about; cgroup.controllers tells whether they are there.
+var others = regexp.MustCompile(`^2 (misc|rdma|dmem)\.`)
 
 // statusFields are the lines of /proc/self/status that a runtime has a say in.
 var statusFields = strings.Fields(`Umask TracerPid Uid Gid Groups NoNewPrivs Seccomp Seccomp_filters CapInh CapPrm CapEff CapBnd CapAmb SigPnd ShdPnd

@@ -378,6 +378,26 @@ static void tell_cgroup_dir(const char *dir, const char *super)
 	}
 }
 
+/* own_cgroup is the directory of this process's cgroup below a mount: /proc/self/cgroup has lines ID:CONTROLLERS:PATH. */
+static void own_cgroup(char *dir, size_t room, const char *point, const char *root, const char *controllers)
+{
+	char buf[8192];
+	ssize_t n = slurp("/proc/self/cgroup", buf, sizeof buf - 1);
+	size_t skip = strcmp(root, "/") ? strlen(root) : 0;
+	buf[n < 0 ? 0 : n] = 0;
+	snprintf(dir, room, "%s", point);
+	for (char *line = buf, *end; *line; line = end + (*end != 0)) {
+		end = strchrnul(line, '\n');
+		char *of = memchr(line, ':', (size_t)(end - line));
+		char *path = of ? memchr(of + 1, ':', (size_t)(end - of - 1)) : NULL;
+		if (!path || strlen(controllers) != (size_t)(path - of - 1) || strncmp(of + 1, controllers, strlen(controllers)))
+			continue;
+		path++;
+		if ((size_t)(end - path) > skip + 1 && !strncmp(path, root, skip))
+			snprintf(dir, room, "%s%.*s", point, (int)((size_t)(end - path) - skip), path + skip);
+	}
+}
+
 /* tell_cgroups finds the mounts of type cgroup and cgroup2: … MOUNTPOINT OPTIONS … - cgroup SOURCE rw,CONTROLLERS */
 static void tell_cgroups(void)
 {
@@ -385,11 +405,17 @@ static void tell_cgroups(void)
 	ssize_t n = slurp("/proc/self/mountinfo", buf, sizeof buf - 1);
 	buf[n < 0 ? 0 : n] = 0;
 	for (char *line = strtok(buf, "\n"); line; line = strtok(NULL, "\n")) {
-		char root[PATH_MAX], point[PATH_MAX], type[64], super[512], *rest = strstr(line, " - ");
+		char root[PATH_MAX], point[PATH_MAX], type[64], super[512], dir[2 * PATH_MAX], *rest = strstr(line, " - ");
 		if (!rest || sscanf(line, "%*s %*s %*s %4095s %4095s", root, point) != 2 || sscanf(rest, " - %63s %*s %511s", type, super) != 2)
 			continue;
-		if (!strcmp(type, "cgroup") || !strcmp(type, "cgroup2"))
-			tell_cgroup_dir(point, !strcmp(type, "cgroup2") ? "2" : super + strcspn(super, ",") + (strchr(super, ',') != NULL));
+		const char *controllers = super + strcspn(super, ",") + (strchr(super, ',') != NULL);
+		bool second = !strcmp(type, "cgroup2");
+		if (!second && strcmp(type, "cgroup"))
+			continue;
+		if (!strncmp(controllers, "xattr,", 6))
+			controllers += 6;
+		own_cgroup(dir, sizeof dir, point, root, second ? "" : controllers);
+		tell_cgroup_dir(dir, second ? "2" : controllers);
 	}
 }
 
