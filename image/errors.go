@@ -8,6 +8,7 @@ import (
 
 	"crisp/image/layer"
 	"crisp/image/manifest"
+	"crisp/image/registries"
 	"crisp/image/registry"
 	"crisp/image/stack"
 )
@@ -27,6 +28,8 @@ var (
 	// ErrUnavailable: no host of the registry could be reached, or all answered with server errors.
 	// The CRI server puts "RegistryUnavailable" in front of it.
 	ErrUnavailable = errors.New("registry unavailable")
+	// ErrBlocked: the node's configuration forbids the registry.
+	ErrBlocked = errors.New("registry is blocked")
 	// ErrNoPlatform: the index has no manifest for the node's platform.
 	ErrNoPlatform = errors.New("no image for this platform")
 	// ErrDigest: content does not have the digest or the size that its descriptor promises.
@@ -48,6 +51,7 @@ var (
 // translate gives an error of the packages below the kind that this package's callers know.
 func translate(err error) error {
 	for _, t := range []struct{ from, to error }{
+		{registries.ErrBlocked, ErrBlocked},
 		{registry.ErrUnauthorized, ErrUnauthorized},
 		{registry.ErrNotFound, ErrNotFound},
 		{registry.ErrUnavailable, ErrUnavailable},

@@ -194,6 +194,19 @@ func (x *index) findPrefix(hex string) *stored {
 	return found
 }
 
+// find looks a reference up by all names that it may mean on this node, and then as it stands.
+func (s *Store) find(ref string) *stored {
+	names, err := s.sources.Names(ref)
+	if err == nil {
+		for _, name := range names {
+			if st := s.index.find(name); st != nil {
+				return st
+			}
+		}
+	}
+	return s.index.find(ref)
+}
+
 // pinned says whether one of the patterns stands for one of the names: "name", "prefix*" or "*part*".
 func pinned(patterns []string, names []name) bool {
 	return slices.ContainsFunc(names, func(n name) bool {

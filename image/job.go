@@ -23,7 +23,7 @@ type jobs struct {
 	byKey map[jobKey]*job
 }
 
-type jobKey struct{ ref, platform, credential string }
+type jobKey struct{ ref, platform, credential, namespace string }
 
 type job struct {
 	cancel  context.CancelCauseFunc

@@ -27,6 +27,8 @@ type PullRequest struct {
 	// Ref is an image name in any form that Docker takes; without tag and digest it means ":latest".
 	Ref  string
 	Auth *Auth
+	// Namespace is the Kubernetes namespace of the pod; the node may have credentials for it.
+	Namespace string
 	// Platform is chosen from an index; nil means the node's own.
 	Platform *ocispec.Platform
 }
@@ -40,10 +42,30 @@ const (
 	maxDepth = 4
 )
 
-// Pull makes the image present and returns it. It is a joinable job: equal requests at the same time share one pull, and a
-// caller whose context ends leaves a job that goes on for a while, for the caller's retry to join.
+// Pull makes the image present and returns it. A short name may mean images of several registries: they are tried in their order.
 func (s *Store) Pull(ctx context.Context, r PullRequest) (*Image, error) {
-	ref, err := reference.Parse(r.Ref)
+	names, err := s.sources.Names(r.Ref)
+	if err != nil {
+		return nil, fmt.Errorf("pull %.256q: %w: %w", r.Ref, ErrInvalidReference, err)
+	}
+	var failed []error
+	for _, name := range names {
+		image, err := s.pull(ctx, name, r)
+		if err == nil || ctx.Err() != nil {
+			return image, err
+		}
+		failed = append(failed, err)
+	}
+	if len(failed) == 1 {
+		return nil, failed[0]
+	}
+	return nil, errors.Join(failed...)
+}
+
+// pull pulls by a full name. It is a joinable job: equal requests at the same time share one pull, and a
+// caller whose context ends leaves a job that goes on for a while, for the caller's retry to join.
+func (s *Store) pull(ctx context.Context, name string, r PullRequest) (*Image, error) {
+	ref, err := reference.Parse(name)
 	if err != nil {
 		return nil, fmt.Errorf("pull: %w: %w", ErrInvalidReference, err)
 	}
@@ -56,12 +78,13 @@ func (s *Store) Pull(ctx context.Context, r PullRequest) (*Image, error) {
 		p.platform = *r.Platform
 		p.asked = r.Platform.OS + "/" + r.Platform.Architecture + "/" + r.Platform.Variant
 	}
-	key := jobKey{ref: ref.String(), platform: p.asked, credential: cred.Key()}
+	key := jobKey{ref: ref.String(), platform: p.asked, credential: cred.Key(), namespace: r.Namespace}
 	image, err := s.pulls.do(ctx, key, s.linger, func(ctx context.Context) (*Image, error) {
 		var err error
 		if p.repo, err = s.client.Repository(ref, cred); err != nil {
 			return nil, err
 		}
+		p.repo.LookUpCredentials(s.sources.Namespace(r.Namespace, r.Ref))
 		im, err := p.run(ctx)
 		if errors.Is(err, layerstore.ErrAbsent) {
 			im, err = p.run(ctx) // the image was removed in the middle

@@ -12,7 +12,7 @@ func (s *Store) Remove(ctx context.Context, ref string) error {
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	st := s.index.find(ref)
+	st := s.find(ref)
 	if st == nil {
 		return nil
 	}

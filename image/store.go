@@ -17,6 +17,7 @@ import (
 	"crisp/image/layer"
 	"crisp/image/layerstore"
 	"crisp/image/overlay"
+	"crisp/image/registries"
 	"crisp/image/registry"
 	"crisp/image/stack"
 )
@@ -27,6 +28,8 @@ type Config struct {
 	Root string
 	// RegistryDir has one directory a registry with a hosts.toml in it, in containerd's certs.d form. "" means no configuration.
 	RegistryDir string
+	// Registries are the files of containers' tools, for registries without a hosts.toml; the zero value means none.
+	Registries registries.Config
 	// MaxDownloads bounds the layers that are downloaded and unpacked at the same time; default 6.
 	MaxDownloads int
 	// Pinned are patterns of images that the kubelet must not collect: a full name with or without tag, "prefix*" or "*part*".
@@ -62,6 +65,7 @@ type Store struct {
 	layers  *layerstore.Store
 	mounter *overlay.Mounter
 	client  *registry.Client
+	sources *registries.Registries
 	pulls   jobs
 
 	// changing makes changes of records follow each other; it is held while they are written. It also guards holds.
@@ -95,7 +99,12 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, fmt.Errorf("open image store: %w", err)
 	}
 	s.layers.Sweep()
-	s.client = registry.New(registry.Config{Dir: c.RegistryDir, UserAgent: c.UserAgent, Stall: c.StallTimeout, Log: s.log})
+	c.Registries.Log = s.log
+	s.sources = registries.New(c.Registries)
+	s.client = registry.New(registry.Config{
+		Dir: c.RegistryDir, Sources: s.sources.Sources, Credentials: s.sources.Credential,
+		UserAgent: c.UserAgent, Stall: c.StallTimeout, Log: s.log,
+	})
 	s.pulls.start()
 	return s, ctx.Err()
 }
@@ -260,7 +269,7 @@ func (s *Store) List() []*Image { return s.index.list() }
 
 // Get finds an image by ID ("sha256:…" or bare hex), tag, digest, name:tag@digest, short name, or unique ID prefix. ErrNotFound if there is none.
 func (s *Store) Get(ref string) (*Image, error) {
-	st := s.index.find(ref)
+	st := s.find(ref)
 	if st == nil {
 		return nil, fmt.Errorf("%w: %.256q", ErrNotFound, ref)
 	}

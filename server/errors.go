@@ -34,6 +34,7 @@ var kinds = []struct {
 	{err: image.ErrInvalidReference, code: codes.InvalidArgument},
 	{err: image.ErrSubPath, code: codes.InvalidArgument},
 	{err: image.ErrUser, code: codes.InvalidArgument},
+	{err: image.ErrBlocked, code: codes.PermissionDenied},
 	{err: image.ErrNoPlatform, code: codes.FailedPrecondition},
 	{err: image.ErrUnsupported, code: codes.FailedPrecondition},
 	{err: image.ErrDigest, code: codes.DataLoss},

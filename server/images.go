@@ -85,7 +85,7 @@ func (s *imageService) PullImage(ctx context.Context, r *runtime.PullImageReques
 	if err := checkHandler(r.GetImage().GetRuntimeHandler()); err != nil {
 		return nil, err
 	}
-	img, err := s.images.Pull(ctx, image.PullRequest{Ref: ref, Auth: credentials(r.GetAuth())})
+	img, err := s.images.Pull(ctx, image.PullRequest{Ref: ref, Auth: credentials(r.GetAuth()), Namespace: r.GetSandboxConfig().GetMetadata().GetNamespace()})
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"crisp/image"
+	"crisp/image/registries"
 	"crisp/network"
 	"crisp/oci"
 	"crisp/oci/cgroup"
@@ -45,6 +46,10 @@ func (n *node) open(ctx context.Context, c *config.Config) error {
 	var err error
 	n.images, err = image.Open(ctx, image.Config{
 		Root: filepath.Join(c.Root, "images"), RegistryDir: c.Image.RegistryDir,
+		Registries: registries.Config{
+			Conf: c.Image.RegistriesConf, ConfDir: c.Image.RegistriesConfDir, CertDirs: c.Image.CertDirs,
+			AuthFile: c.Image.AuthFile, NamespaceAuthDir: c.Image.NamespaceAuthDir,
+		},
 		MaxDownloads: c.Image.MaxDownloads, Pinned: c.Image.Pinned,
 	})
 	if err := n.own("image store", n.images, err); err != nil {

@@ -26,6 +26,11 @@ import (
 type Config struct {
 	// Dir holds DOMAIN/hosts.toml files; "" means none.
 	Dir string
+	// Sources says where a registry's images come from that has no hosts.toml; nil, and no sources, mean the registry's own host.
+	Sources func(reference.Reference) ([]Source, error)
+	// Credentials are those for a repository at a host ("registry.example:5000", "library/busybox"), for callers that bring none
+	// of their own; nil means none.
+	Credentials func(host, repository string) (Credential, error)
 	// UserAgent is sent with every request; default "crisp".
 	UserAgent string
 	// Stall is how long a host may send nothing before the connection is given up; default 30 s.
@@ -37,24 +42,27 @@ type Config struct {
 
 // Client talks to registries. It is safe for concurrent use.
 type Client struct {
-	dir       string
-	userAgent string
-	stall     time.Duration
-	backoff   time.Duration
-	log       *slog.Logger
-	sessions  sessions
+	dir         string
+	sources     func(reference.Reference) ([]Source, error)
+	credentials func(host, repository string) (Credential, error)
+	userAgent   string
+	stall       time.Duration
+	backoff     time.Duration
+	log         *slog.Logger
+	sessions    sessions
 	// parallelFrom is the size of a blob that comes through several connections; ahead has a place for each segment of these.
 	parallelFrom int64
 	ahead        chan struct{}
 
-	// mu guards loaded.
+	// mu guards loaded and made.
 	mu     sync.Mutex
 	loaded map[string]*loaded // by registry name
+	made   map[string]*made   // by the key of a source
 }
 
 // New makes a Client.
 func New(c Config) *Client {
-	client := &Client{dir: c.Dir, userAgent: c.UserAgent, stall: c.Stall, backoff: c.Backoff, log: c.Log, loaded: map[string]*loaded{},
+	client := &Client{dir: c.Dir, sources: c.Sources, credentials: c.Credentials, made: map[string]*made{}, userAgent: c.UserAgent, stall: c.Stall, backoff: c.Backoff, log: c.Log, loaded: map[string]*loaded{},
 		parallelFrom: defaultParallelFrom, ahead: make(chan struct{}, maxAheadAll)}
 	if client.userAgent == "" {
 		client.userAgent = "crisp"
@@ -80,6 +88,9 @@ func (c *Client) Close() {
 			h.client.CloseIdleConnections()
 		}
 	}
+	for _, m := range c.made {
+		m.client.CloseIdleConnections()
+	}
 }
 
 // Repository is one repository of a registry, as one credential sees it.
@@ -87,7 +98,13 @@ type Repository struct {
 	client *Client
 	ref    reference.Reference
 	cred   Credential
+	lookUp func(host, repository string) (Credential, error) // for hosts that cred is not for; nil: none
 	hosts  []*host
+}
+
+// LookUpCredentials makes the repository use other credentials of the node than the client does, where the caller has brought none.
+func (r *Repository) LookUpCredentials(f func(host, repository string) (Credential, error)) {
+	r.lookUp = f
 }
 
 // Repository prepares requests for the repository of ref.
@@ -95,11 +112,11 @@ func (c *Client) Repository(ref reference.Reference, cred Credential) (*Reposito
 	if err := cred.CheckServerAddress(); err != nil {
 		return nil, err
 	}
-	hosts, err := c.hostsOf(ref.Domain)
+	hosts, err := c.hostsFor(ref)
 	if err != nil {
 		return nil, fmt.Errorf("registry configuration for %s: %w", ref.Domain, err)
 	}
-	return &Repository{client: c, ref: ref, cred: cred, hosts: hosts}, nil
+	return &Repository{client: c, ref: ref, cred: cred, lookUp: c.credentials, hosts: hosts}, nil
 }
 
 // request is what is asked of one host after the other.
@@ -207,12 +224,15 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // once asks one host once, logging in if it must.
 func (r *Repository) once(ctx context.Context, h *host, q request) (*http.Response, error) {
-	cred := r.cred.forHost(h.config.url.Host)
+	cred, err := r.credential(h)
+	if err != nil {
+		return nil, err
+	}
 	actions := "pull"
 	if q.push {
 		actions = "pull,push"
 	}
-	s := r.client.sessions.get(sessionKey{host: h.name, repository: r.ref.Path, actions: actions, credential: cred.Key()})
+	s := r.client.sessions.get(sessionKey{host: h.name, repository: h.path(r.ref), actions: actions, credential: cred.Key()})
 	auth := s.current()
 	if auth == "" && cred.RegistryToken != "" {
 		auth = "Bearer " + cred.RegistryToken
@@ -229,7 +249,7 @@ func (r *Repository) once(ctx context.Context, h *host, q request) (*http.Respon
 		auth, err = s.login(ctx, loginRequest{
 			client: h.client, userAgent: r.client.userAgent, plain: h.config.url.Scheme == "http",
 			challenges: parseChallenges(resp.Header.Values("WWW-Authenticate")),
-			scope:      "repository:" + r.ref.Path + ":" + actions,
+			scope:      "repository:" + h.path(r.ref) + ":" + actions,
 			credential: cred, refused: auth,
 		})
 		if errors.Is(err, errNoChallenge) {
@@ -239,6 +259,18 @@ func (r *Repository) once(ctx context.Context, h *host, q request) (*http.Respon
 			return nil, err
 		}
 	}
+}
+
+// credential is what the caller brings for a host, or what the node has for it.
+func (r *Repository) credential(h *host) (Credential, error) {
+	if r.cred != (Credential{}) || r.lookUp == nil {
+		return r.cred.forHost(h.config.url.Host), nil
+	}
+	c, err := r.lookUp(canonicalHost(h.config.url.Host), h.path(r.ref))
+	if err != nil {
+		return Credential{}, fmt.Errorf("%w: the node's credentials: %w", ErrUnauthorized, err)
+	}
+	return c, nil
 }
 
 func (r *Repository) send(ctx context.Context, h *host, q request, auth string) (*http.Response, error) {
@@ -269,7 +301,7 @@ func (r *Repository) request(ctx context.Context, h *host, q request) (*http.Req
 		own := *h.config.url
 		u = &own
 		path, query, _ := strings.Cut(q.path, "?")
-		u.Path += "/" + r.ref.Path + "/" + path
+		u.Path += "/" + h.path(r.ref) + "/" + path
 		u.RawQuery = query
 		if h.namespace != "" {
 			u.RawQuery = url.Values{"ns": {h.namespace}}.Encode()

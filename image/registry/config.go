@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"crisp/image/reference"
 )
 
 const (
@@ -29,14 +31,25 @@ type host struct {
 	client *http.Client
 	// name is what errors call it: scheme and address.
 	name string
+	// repository is the repository's name there; "" is the reference's own.
+	repository string
 	// namespace is the registry's name, for mirrors: one mirror may serve several registries (containerd's "ns" parameter).
 	namespace string
+}
+
+// path is what the host calls the repository.
+func (h *host) path(ref reference.Reference) string {
+	if h.repository != "" {
+		return h.repository
+	}
+	return ref.Path
 }
 
 // loaded is a registry's configuration and the files that it was made from.
 type loaded struct {
 	hosts  []*host
 	stamps []stamp
+	file   string // "" if no hosts.toml speaks of the registry
 }
 
 // stamp tells whether a file has changed.
@@ -54,12 +67,12 @@ func stampOf(path string) stamp {
 	return stamp{path: path, mtime: fi.ModTime(), size: fi.Size()}
 }
 
-// hostsOf returns the hosts for a registry, first choice first. The configuration is read again when its files have changed.
-func (c *Client) hostsOf(domain string) ([]*host, error) {
+// hostsOf returns the hosts for a registry, first choice first, by its hosts.toml. The configuration is read again when its files have changed.
+func (c *Client) hostsOf(domain string) (*loaded, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l := c.loaded[domain]; l != nil && l.fresh() {
-		return l.hosts, nil
+		return l, nil
 	}
 	l, err := c.load(domain)
 	if err != nil {
@@ -71,7 +84,7 @@ func (c *Client) hostsOf(domain string) ([]*host, error) {
 		}
 	}
 	c.loaded[domain] = l
-	return l.hosts, nil
+	return l, nil
 }
 
 func (l *loaded) fresh() bool {
@@ -89,6 +102,9 @@ func (c *Client) load(domain string) (*loaded, error) {
 	file, text, err := l.read(c.dir, domain)
 	if err != nil {
 		return nil, err
+	}
+	if text != nil {
+		l.file = file
 	}
 	configs, warnings, err := parseHosts(text, domain)
 	if err != nil {
@@ -183,6 +199,15 @@ func (c *Client) newHost(hc hostConfig, dir, domain string) (*host, error) {
 		},
 	}
 	return h, nil
+}
+
+// trust makes the host believe what these authorities sign, beside what it does anyway, and gives it certificates of ours.
+func (h *host) trust(pool *x509.CertPool, own []tls.Certificate) {
+	t := h.client.Transport.(*http.Transport).TLSClientConfig
+	if pool != nil {
+		t.RootCAs = pool
+	}
+	t.Certificates = append(t.Certificates, own...)
 }
 
 func (h *hostConfig) tls(dir string) (*tls.Config, error) {

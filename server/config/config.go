@@ -53,6 +53,16 @@ type Runtime struct {
 type Image struct {
 	// RegistryDir holds HOST/hosts.toml files: mirrors and TLS settings of each registry.
 	RegistryDir string `toml:"registry_dir"`
+	// RegistriesConf and RegistriesConfDir are the file and the drop-ins of containers-registries.conf(5), for registries without a
+	// hosts.toml, and for short names.
+	RegistriesConf    string `toml:"registries_conf"`
+	RegistriesConfDir string `toml:"registries_conf_dir"`
+	// CertDirs have a directory HOST:PORT each for a registry's certificates, as containers-certs.d(5).
+	CertDirs []string `toml:"cert_dirs"`
+	// AuthFile is an auth.json or a docker config.json, for pulls that bring no credentials.
+	AuthFile string `toml:"auth_file"`
+	// NamespaceAuthDir has NAMESPACE-SHA256(image).json: credentials of one namespace for one image, before AuthFile.
+	NamespaceAuthDir string `toml:"namespace_auth_dir"`
 	// MaxDownloads is how many layers are fetched at a time, over all pulls.
 	MaxDownloads int `toml:"max_downloads"`
 	// Pinned are images that the kubelet must not collect: a name, "prefix*" or "*part*".
@@ -107,7 +117,11 @@ func Default() Config {
 			StreamIdleTimeout: Duration(4 * time.Hour), // as the other runtimes
 		},
 		Runtime: Runtime{CgroupDriver: Cgroupfs},
-		Image:   Image{RegistryDir: "/etc/crisp/certs.d", MaxDownloads: 6, Pinned: []string{}},
+		Image: Image{
+			RegistryDir: "/etc/crisp/certs.d", RegistriesConf: "/etc/containers/registries.conf", RegistriesConfDir: "/etc/containers/registries.conf.d",
+			CertDirs: []string{"/etc/containers/certs.d", "/etc/docker/certs.d"}, AuthFile: "/etc/crisp/auth.json",
+			NamespaceAuthDir: "/etc/crisp/auth", MaxDownloads: 6, Pinned: []string{},
+		},
 		Network: Network{
 			CNIConfDir: "/etc/cni/net.d",
 			CNIBinDirs: []string{"/opt/cni/bin"},

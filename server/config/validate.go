@@ -35,6 +35,17 @@ func (c *Config) Validate() error {
 	c.Server.validate(&v)
 	c.Runtime.validate(&v)
 	v.absolute("image.registry_dir", c.Image.RegistryDir)
+	for key, path := range map[string]string{
+		"registries_conf": c.Image.RegistriesConf, "registries_conf_dir": c.Image.RegistriesConfDir,
+		"auth_file": c.Image.AuthFile, "namespace_auth_dir": c.Image.NamespaceAuthDir,
+	} {
+		if path != "" {
+			v.absolute("image."+key, path)
+		}
+	}
+	for _, dir := range c.Image.CertDirs {
+		v.absolute("image.cert_dirs", dir)
+	}
 	v.between("image.max_downloads", c.Image.MaxDownloads, 1, 64)
 	c.Network.validate(&v)
 	if _, ok := levels[c.Log.Level]; !ok {

@@ -86,9 +86,17 @@ func (d *Daemon) Args() []string {
 	}, d.cfg.Args...)
 }
 
+// config leaves the machine's own out.
+const config = `[image]
+registries_conf = ""
+registries_conf_dir = ""
+cert_dirs = []
+auth_file = ""
+namespace_auth_dir = ""
+`
+
 func (d *Daemon) start(ctx context.Context) error {
-	// An empty file of its own: the machine's /etc/crisp does not count.
-	if err := os.WriteFile(filepath.Join(d.cfg.Dir, "crisp.toml"), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(d.cfg.Dir, "crisp.toml"), []byte(config), 0o600); err != nil {
 		return err
 	}
 	d.cmd = exec.Command(d.cfg.Binary, d.Args()...)
