@@ -3,8 +3,10 @@
 package conformance
 
 import (
+	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -218,6 +220,41 @@ func needsAppArmor() string {
 	return ""
 }
 
+func needsProfiles() string {
+	if why := needsAppArmor(); why != "" {
+		return why
+	}
+	if _, err := exec.LookPath("apparmor_parser"); err != nil {
+		return "apparmor_parser is not installed"
+	}
+	return ""
+}
+
+// loadProfile loads one that forbids to write /forbidden, for as long as the row runs, and returns its name.
+func (b *bench) loadProfile() string {
+	name := fmt.Sprintf("crisp-conformance-%d-%d", os.Getpid(), count.Add(1))
+	text := "profile " + name + ` flags=(attach_disconnected,mediate_deleted) {
+  file,
+  capability,
+  network,
+  signal,
+  ptrace,
+  deny /forbidden w,
+}
+`
+	parser := func(verb string) error {
+		cmd := exec.Command("apparmor_parser", "--skip-cache", verb)
+		cmd.Stdin = strings.NewReader(text)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("apparmor_parser %s: %w: %s", verb, err, out)
+		}
+		return nil
+	}
+	b.must(parser("--replace"))
+	b.cleanup(func() { b.must(parser("--remove")) })
+	return name
+}
+
 func needsNoAppArmor() string {
 	if appArmor() {
 		return "AppArmor is on"
@@ -252,8 +289,29 @@ func labelRows() []row {
 	}
 	return []row{
 		{
-			id: "apparmorProfile", of: "6.1 process.labels", fields: []string{"process.apparmorProfile"}, needs: needsAppArmor, alone: true,
-			edit: profile("unconfined"), sees: []sight{{"label", "unconfined"}},
+			id: "apparmorProfile", of: "6.1 process.labels", fields: []string{"process.apparmorProfile"}, needs: needsProfiles,
+			run: func(b *bench) {
+				name := b.loadProfile()
+				k := b.bundle()
+				k.inRootfs("/forbidden", "", 0o666)
+				k.inRootfs("/other", "", 0o666)
+				k.Process.ApparmorProfile = name
+				sees := []sight{{"label", name + " (enforce)"}, {"write /forbidden x", "EACCES"}, {"write /other x", "ok"}}
+				for _, s := range sees {
+					k.asks = append(k.asks, s.ask)
+				}
+				c := k.create()
+				row{sees: sees}.judge(b, c.start())
+				row{sees: sees}.judge(b, c.exec(nil, k.asks...))
+				k.Process.ApparmorProfile = ""
+				other := k.create()
+				row{sees: []sight{{"label", "unconfined"}, {"write /forbidden x", "ok"}}}.judge(b, other.start())
+				row{sees: sees}.judge(b, other.exec([]string{"--apparmor", name}, k.asks...))
+				for _, c := range []*container{c, other} {
+					c.stop()
+					c.delete()
+				}
+			},
 		}, {
 			id: "apparmorProfile.missing", of: "6.1 process.labels", needs: needsAppArmor, refused: "no-such-profile",
 			edit: profile("no-such-profile"),

@@ -470,8 +470,9 @@ func verifyCheckpoint(b *bench) {
 
 // piped is ok for a command whose container gets pipes; that of stdout is returned.
 func (b *bench) piped(args ...string) *os.File {
-	stdin, _, err := os.Pipe()
+	stdin, in, err := os.Pipe()
 	b.must(err)
+	defer in.Close() // nobody writes
 	out, stdout, err := os.Pipe()
 	b.must(err)
 	b.cleanup(func() { out.Close() })

@@ -139,7 +139,7 @@ func (r row) refuse(b *bench, base func(*bundle)) {
 // tables are all of them, by the name of their test.
 func tables() map[string][]table {
 	return map[string][]table{
-		"process": processTables(), "capabilities": capabilityTables(), "mounts": mountTables(), "namespaces": namespaceTables(), "devices": deviceTables(), "resources": resourceTables(),
+		"process": processTables(), "capabilities": capabilityTables(), "mounts": mountTables(), "namespaces": namespaceTables(), "devices": deviceTables(), "resources": resourceTables(), "controllers": controllerTables(),
 		"seccomp": seccompTables(), "hooks": hookTables(), "terminal": terminalTables(),
 		"operations": operationTables(), "config": configTables(),
 	}
