@@ -60,7 +60,8 @@ func (t *translator) blockIOV1(b *specs.LinuxBlockIO) {
 	}
 }
 
-// blockIOV2: io.bfq.weight takes the value as it is, io.weight has the range 1 … 10000 for 10 … 1000.
+// blockIOV2: io.bfq.weight takes the value as it is, io.weight has the range 1 … 10000 for 10 … 1000. Weights of devices are BFQ's alone; as
+// in runc they are nothing on a host without it.
 func (t *translator) blockIOV2(b *specs.LinuxBlockIO) {
 	if number16(b.LeafWeight) != "" {
 		t.warn("leaf weights are not enforced on cgroup v2", "io")
@@ -72,11 +73,8 @@ func (t *translator) blockIOV2(b *specs.LinuxBlockIO) {
 	for _, d := range b.WeightDevice {
 		if weight := number16(d.Weight); weight != "" {
 			key := device(d.Major, d.Minor)
-			other := write{
-				controller: "io", file: "io.weight", value: key + " " + strconv.FormatUint(ioWeight(*d.Weight), 10), old: oldOfKey(key, key+" default"),
-			}
 			t.writes = append(t.writes, write{
-				controller: "io", file: "io.bfq.weight", value: key + " " + weight, or: &other, old: oldOfKey(key, key+" default"),
+				controller: "io", file: "io.bfq.weight", value: key + " " + weight, old: oldOfKey(key, key+" default"), optional: true,
 			})
 		}
 	}

@@ -89,6 +89,29 @@ const maxAttached = 64
 
 // attachedFilters returns fds of the device programs that are attached to the cgroup itself. The caller closes them.
 func attachedFilters(dir int) (fds []int, err error) {
+	ids, err := filterIDs(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		get := struct{ id, next, flags uint32 }{id: id}
+		fd, err := bpf(unix.BPF_PROG_GET_FD_BY_ID, unsafe.Pointer(&get), unsafe.Sizeof(get))
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+			continue // gone, or another's, hidden by an LSM: it can only forbid more
+		}
+		if err != nil {
+			for _, fd := range fds {
+				unix.Close(fd)
+			}
+			return nil, fmt.Errorf("open program %d: %w", id, err)
+		}
+		fds = append(fds, fd)
+	}
+	return fds, nil
+}
+
+// filterIDs names the device programs that are attached to the cgroup itself, in one look.
+func filterIDs(dir int) ([]uint32, error) {
 	var pinner runtime.Pinner
 	defer pinner.Unpin()
 	ids := make([]uint32, maxAttached)
@@ -104,19 +127,5 @@ func attachedFilters(dir int) (fds []int, err error) {
 	if _, err := bpf(unix.BPF_PROG_QUERY, unsafe.Pointer(&attr), unsafe.Sizeof(attr)); err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
-	for _, id := range ids[:attr.count] {
-		get := struct{ id, next, flags uint32 }{id: id}
-		fd, err := bpf(unix.BPF_PROG_GET_FD_BY_ID, unsafe.Pointer(&get), unsafe.Sizeof(get))
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-			continue // gone, or another's, hidden by an LSM: it can only forbid more
-		}
-		if err != nil {
-			for _, fd := range fds {
-				unix.Close(fd)
-			}
-			return nil, fmt.Errorf("open program %d: %w", id, err)
-		}
-		fds = append(fds, fd)
-	}
-	return fds, nil
+	return ids[:attr.count], nil
 }

@@ -32,8 +32,7 @@ func usesCPU(c *specs.LinuxCPU) bool {
 
 // cpuV1: quota, period and burst bound each other, so the kernel may refuse the first of them until the others are there.
 func (t *translator) cpuV1(c *specs.LinuxCPU) {
-	t.idle(c)
-	if c.Shares != nil && *c.Shares != 0 {
+	if !t.idle(c) && c.Shares != nil && *c.Shares != 0 {
 		t.put("cpu", "cpu.shares", strconv.FormatUint(*c.Shares, 10))
 	}
 	t.bound("cpu.rt_period_us", c.RealtimePeriod)
@@ -59,19 +58,20 @@ func (t *translator) bound(file string, value *uint64) {
 	t.writes = append(t.writes, write{controller: "cpu", file: file, value: strconv.FormatUint(*value, 10), later: true})
 }
 
-// idle comes before the weight, which the kernel refuses to set while a cgroup is idle.
-func (t *translator) idle(c *specs.LinuxCPU) {
-	if c.Idle != nil {
-		t.put("cpu", "cpu.idle", strconv.FormatInt(*c.Idle, 10))
+// idle comes before the weight, which an idle cgroup has none of: the kernel refuses to set it.
+func (t *translator) idle(c *specs.LinuxCPU) (is bool) {
+	if c.Idle == nil {
+		return false
 	}
+	t.put("cpu", "cpu.idle", strconv.FormatInt(*c.Idle, 10))
+	return *c.Idle == 1
 }
 
 func (t *translator) cpuV2(c *specs.LinuxCPU) {
 	if c.RealtimePeriod != nil || c.RealtimeRuntime != nil {
 		t.warn("realtime CPU limits are not enforced on cgroup v2", "cpu")
 	}
-	t.idle(c)
-	if c.Shares != nil && *c.Shares != 0 {
+	if !t.idle(c) && c.Shares != nil && *c.Shares != 0 {
 		t.put("cpu", "cpu.weight", strconv.FormatUint(weight(*c.Shares), 10))
 	}
 	if c.Burst != nil {
@@ -125,11 +125,15 @@ func (t *translator) periodV1(c *specs.LinuxCPU) uint64 {
 // wholePercents rounds a quota up to whole percents of a CPU, as runc does for systemd, which keeps no more of it: otherwise the next time
 // that it writes its files the container would get less than it asked for.
 func wholePercents(quota int64, period uint64) int64 {
-	if period == 0 || quota <= 0 || quota > math.MaxInt64/100 {
+	const second, percent = 1000000, 10000 // in microseconds
+	if period == 0 || quota <= 0 || quota > math.MaxInt64/second {
 		return quota
 	}
-	percents := (uint64(quota)*100 + period - 1) / period
-	return int64((percents*period + 99) / 100)
+	perSecond := uint64(quota) * second / period
+	if perSecond%percent == 0 {
+		return quota
+	}
+	return int64((perSecond/percent + 1) * percent * period / second)
 }
 
 // weight converts CPU shares (2 … 262144, default 1024) to a cpu.weight (1 … 10000, default 100), by the quadratic function

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -310,6 +311,63 @@ func TestDevicesAreDeniedAndAllowed(t *testing.T) {
 		if err != nil || len(old) != 1 {
 			t.Errorf("%d filters are attached, %v", len(old), err)
 		}
+	}
+}
+
+// TestDevicesAreReplacedAtOnce: while rules change, again and again, every look finds one program, a process never gets what no rules allow, and
+// never is denied what all allow.
+func TestDevicesAreReplacedAtOnce(t *testing.T) {
+	m := newManager(t)
+	if m.mode != V2 {
+		t.Skip("device filters are v2's")
+	}
+	if _, err := os.Stat("/dev/kmsg"); err != nil {
+		t.Skip(err)
+	}
+	c := newCgroup(t, m, nil)
+	dir, err := m.unified.open(c.path, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(dir)
+	user := start(t, c, "trap 'exit 5' TERM; while :; do true </dev/zero || exit 6; (true </dev/kmsg) 2>/dev/null && exit 7; done")
+	enough, looked := make(chan bool), make(chan int)
+	go func() {
+		looks := 0
+		for {
+			ids, err := filterIDs(dir)
+			if err != nil || len(ids) != 1 {
+				t.Errorf("%d filters are attached, %v", len(ids), err)
+			}
+			looks++
+			select {
+			case <-enough:
+				looked <- looks
+				return
+			default:
+			}
+		}
+	}()
+	deny := specs.LinuxDeviceCgroup{Access: "rwm"}
+	for i := range 200 {
+		rules := []specs.LinuxDeviceCgroup{deny}
+		for n := range i % 20 { // more than the cache has programs for
+			rules = append(rules, specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: ptr(int64(250)), Minor: ptr(int64(n)), Access: "r"})
+		}
+		if err := c.Set(&specs.LinuxResources{Devices: rules}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(enough)
+	if looks := <-looked; looks < 200 {
+		t.Errorf("only %d looks", looks)
+	}
+	if err := user.Process.Signal(unix.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	_ = user.Wait()
+	if code := user.ProcessState.ExitCode(); code != 5 {
+		t.Errorf("the process ended with %d: 6 is denied what is allowed, 7 allowed what is denied", code)
 	}
 }
 

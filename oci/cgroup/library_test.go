@@ -3,7 +3,11 @@
 package cgroup
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,6 +26,7 @@ func libraryResources(r *specs.LinuxResources) *cgroups.Resources {
 	if m := r.Memory; m != nil {
 		l.Memory, l.MemorySwap, l.MemoryReservation = value(m.Limit), value(m.Swap), value(m.Reservation)
 		l.MemorySwappiness = m.Swappiness
+		l.OomKillDisable = m.DisableOOMKiller != nil && *m.DisableOOMKiller
 	}
 	if c := r.CPU; c != nil {
 		if c.Shares != nil {
@@ -34,17 +39,63 @@ func libraryResources(r *specs.LinuxResources) *cgroups.Resources {
 		}
 		l.CpuBurst, l.CPUIdle = c.Burst, c.Idle
 		l.CpusetCpus, l.CpusetMems = c.Cpus, c.Mems
+		if c.RealtimePeriod != nil {
+			l.CpuRtPeriod = *c.RealtimePeriod
+		}
+		if c.RealtimeRuntime != nil {
+			l.CpuRtRuntime = *c.RealtimeRuntime
+		}
 	}
 	if r.Pids != nil {
 		l.PidsLimit = r.Pids.Limit
 	}
-	if b := r.BlockIO; b != nil {
-		for _, d := range b.ThrottleReadBpsDevice {
-			l.BlkioThrottleReadBpsDevice = append(l.BlkioThrottleReadBpsDevice, cgroups.NewThrottleDevice(d.Major, d.Minor, d.Rate))
+	libraryBlockIO(l, r.BlockIO)
+	for _, h := range r.HugepageLimits {
+		l.HugetlbLimit = append(l.HugetlbLimit, &cgroups.HugepageLimit{Pagesize: h.Pagesize, Limit: h.Limit})
+	}
+	for name, d := range r.Rdma {
+		if l.Rdma == nil {
+			l.Rdma = map[string]cgroups.LinuxRdma{}
+		}
+		l.Rdma[name] = cgroups.LinuxRdma{HcaHandles: d.HcaHandles, HcaObjects: d.HcaObjects}
+	}
+	if n := r.Network; n != nil {
+		if n.ClassID != nil {
+			l.NetClsClassid = *n.ClassID
+		}
+		for _, p := range n.Priorities {
+			l.NetPrioIfpriomap = append(l.NetPrioIfpriomap, &cgroups.IfPrioMap{Interface: p.Name, Priority: int64(p.Priority)})
 		}
 	}
 	l.Unified = r.Unified
 	return l
+}
+
+func libraryBlockIO(l *cgroups.Resources, b *specs.LinuxBlockIO) {
+	if b == nil {
+		return
+	}
+	number := func(n *uint16) uint16 {
+		if n == nil {
+			return 0
+		}
+		return *n
+	}
+	l.BlkioWeight, l.BlkioLeafWeight = number(b.Weight), number(b.LeafWeight)
+	for _, d := range b.WeightDevice {
+		l.BlkioWeightDevice = append(l.BlkioWeightDevice, cgroups.NewWeightDevice(d.Major, d.Minor, number(d.Weight), number(d.LeafWeight)))
+	}
+	for _, t := range []struct {
+		from []specs.LinuxThrottleDevice
+		to   *[]*cgroups.ThrottleDevice
+	}{
+		{b.ThrottleReadBpsDevice, &l.BlkioThrottleReadBpsDevice}, {b.ThrottleWriteBpsDevice, &l.BlkioThrottleWriteBpsDevice},
+		{b.ThrottleReadIOPSDevice, &l.BlkioThrottleReadIOPSDevice}, {b.ThrottleWriteIOPSDevice, &l.BlkioThrottleWriteIOPSDevice},
+	} {
+		for _, d := range t.from {
+			*t.to = append(*t.to, cgroups.NewThrottleDevice(d.Major, d.Minor, d.Rate))
+		}
+	}
 }
 
 type libraryManager interface {
@@ -87,9 +138,19 @@ func TestSameFilesAsTheLibrary(t *testing.T) {
 		"no memory limit but swap": {Memory: &specs.LinuxMemory{Limit: ptr(int64(-1)), Swap: ptr(int64(-1))}},
 	}
 	m := newManager(t)
+	addHostsOwn(t, m, tests)
 	for name, r := range tests {
 		t.Run(name, func(t *testing.T) {
-			ours := newCgroup(t, m, &r)
+			ours, ourErr := m.Create(newName(t), &r)
+			if ourErr == nil {
+				t.Cleanup(func() { destroy(t, ours) })
+			}
+			if m.mode != V2 && r.Unified != nil { // the library makes no manager then
+				if !errors.Is(ourErr, ErrNoController) {
+					t.Error(ourErr)
+				}
+				return
+			}
 			theirs := newName(t)
 			lr := libraryResources(&r)
 			lib := newLibraryManager(t, m, theirs, lr)
@@ -101,8 +162,11 @@ func TestSameFilesAsTheLibrary(t *testing.T) {
 			if err := lib.Apply(-1); err != nil {
 				t.Fatal(err)
 			}
-			if err := lib.Set(lr); err != nil {
-				t.Fatal(err)
+			if err := lib.Set(lr); err != nil || ourErr != nil {
+				if err == nil || ourErr == nil {
+					t.Errorf("the library: %v; ours: %v", err, ourErr)
+				}
+				return // both refuse
 			}
 			c, err := m.Open(theirs)
 			if err != nil {
@@ -119,6 +183,62 @@ func TestSameFilesAsTheLibrary(t *testing.T) {
 			}
 		})
 	}
+}
+
+// addHostsOwn adds tests of what depends on the host's devices and versions.
+func addHostsOwn(t *testing.T, m *Manager, tests map[string]specs.LinuxResources) {
+	t.Helper()
+	if major, minor, ok := blockDevice(); ok {
+		limit := func(rate uint64) []specs.LinuxThrottleDevice {
+			return []specs.LinuxThrottleDevice{throttleDevice(major, minor, rate)}
+		}
+		tests["block rates"] = specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{
+			ThrottleReadBpsDevice: limit(1 << 20), ThrottleWriteBpsDevice: limit(2 << 20), ThrottleReadIOPSDevice: limit(30), ThrottleWriteIOPSDevice: limit(40),
+		}}
+		weight := specs.LinuxWeightDevice{Weight: ptr(uint16(300))}
+		weight.Major, weight.Minor = major, minor
+		tests["block weights"] = specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{Weight: ptr(uint16(500)), WeightDevice: []specs.LinuxWeightDevice{weight}}}
+	} else {
+		t.Log("no block device: its limits are not compared")
+	}
+	tests["block leaf weight"] = specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{LeafWeight: ptr(uint16(500))}}
+	for _, size := range cgroups.HugePageSizes() {
+		if m.controller("hugetlb") != nil { // without it the library refuses what the kubelet always sends; see hugetlb
+			tests["huge pages of "+size] = specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: size, Limit: 4 << 30}}}
+		}
+	}
+	if m.controller("rdma") != nil {
+		tests["RDMA"] = specs.LinuxResources{Rdma: map[string]specs.LinuxRdma{"no-such-device": {HcaHandles: ptr(uint32(3))}}}
+	}
+	tests["network class"] = specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: ptr(uint32(0x100001))}}
+	tests["network priority"] = specs.LinuxResources{Network: &specs.LinuxNetwork{Priorities: []specs.LinuxInterfacePriority{{Name: "lo", Priority: 3}}}}
+	tests["swappiness"] = specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(10))}}
+	tests["no OOM killer"] = specs.LinuxResources{Memory: &specs.LinuxMemory{DisableOOMKiller: ptr(true)}}
+	tests["idle"] = specs.LinuxResources{CPU: &specs.LinuxCPU{Idle: ptr(int64(1))}}
+	if m.mode != V2 { // there the library lets the kernel refuse both together
+		tests["idle with a weight"] = specs.LinuxResources{CPU: &specs.LinuxCPU{Idle: ptr(int64(1)), Shares: ptr(uint64(512))}}
+	}
+	tests["swap without memory"] = specs.LinuxResources{Memory: &specs.LinuxMemory{Swap: ptr(int64(64 << 20))}}
+	tests["swap below memory"] = specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(64 << 20)), Swap: ptr(int64(32 << 20))}}
+	tests["real time"] = specs.LinuxResources{CPU: &specs.LinuxCPU{RealtimePeriod: ptr(uint64(1000000)), RealtimeRuntime: ptr(int64(1000))}}
+	tests["unified"] = specs.LinuxResources{Unified: map[string]string{
+		"memory.high": "50000000", "pids.max": "77", "memory.oom.group": "1", "cpu.weight": "30", "cpu.max": "30000 100000",
+	}}
+	tests["unified after the rest"] = specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(5))}, Unified: map[string]string{"pids.max": "9"}}
+	tests["unified that is not there"] = specs.LinuxResources{Unified: map[string]string{"memory.nothing": "1"}}
+	tests["unified of no controller"] = specs.LinuxResources{Unified: map[string]string{"nothing.max": "1"}}
+}
+
+// blockDevice finds a disk of the host.
+func blockDevice() (major, minor int64, ok bool) {
+	names, _ := filepath.Glob("/sys/block/*/dev")
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if n, _ := fmt.Sscanf(string(text), "%d:%d", &major, &minor); err == nil && n == 2 {
+			return major, minor, true
+		}
+	}
+	return 0, 0, false
 }
 
 func TestConversionsAreTheLibrarys(t *testing.T) {

@@ -106,6 +106,11 @@ func TestMemoryWrites(t *testing.T) {
 	}
 }
 
+func checked(r *specs.LinuxResources) *specs.LinuxResources {
+	r.Memory.CheckBeforeUpdate = ptr(true)
+	return r
+}
+
 func v1Memory(limit, memsw string) map[string]string {
 	return map[string]string{"memory.limit_in_bytes": limit + "\n", "memory.memsw.limit_in_bytes": memsw + "\n"}
 }
@@ -125,46 +130,70 @@ func TestWrites(t *testing.T) {
 		want    string
 		err     error
 	}{
-		"nothing":           {2, nil, &specs.LinuxResources{}, "memory", "", nil},
-		"empty structs":     {2, nil, &specs.LinuxResources{Memory: &specs.LinuxMemory{}, CPU: &specs.LinuxCPU{}, Pids: &specs.LinuxPids{}}, "memory", "", nil},
-		"pids":              {1, nil, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(5))}}, "", "pids.max=5\n", nil},
-		"pids 0":            {2, nil, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(0))}}, "", "pids.max=max\n", nil},
-		"pids missing":      {2, nil, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(5))}}, "pids", "", ErrNoController},
-		"memory missing":    {1, nil, mem(5, 0), "memory", "", ErrNoController},
-		"quota v1":          {1, nil, cpu(specs.LinuxCPU{Quota: ptr(int64(5000)), Period: ptr(uint64(10000)), Shares: ptr(uint64(2))}), "", "cpu.shares=2\ncpu.cfs_period_us=10000 later\ncpu.cfs_quota_us=5000 later\n", nil},
-		"no quota v1":       {1, nil, cpu(specs.LinuxCPU{Quota: ptr(int64(-5)), Period: ptr(uint64(0))}), "", "cpu.cfs_quota_us=-1 later\n", nil},
-		"quota v2":          {2, nil, cpu(specs.LinuxCPU{Quota: ptr(int64(5000)), Period: ptr(uint64(10000)), Shares: ptr(uint64(1024))}), "", "cpu.weight=100\ncpu.max=5000 10000\n", nil},
-		"no quota v2":       {2, nil, cpu(specs.LinuxCPU{Quota: ptr(int64(-1)), Period: ptr(uint64(100000))}), "", "cpu.max=max 100000\n", nil},
-		"period kept":       {2, map[string]string{"cpu.max": "max 7000\n"}, cpu(specs.LinuxCPU{Quota: ptr(int64(5000))}), "", "cpu.max=5000 7000\n", nil},
-		"quota kept":        {2, map[string]string{"cpu.max": "3000 7000\n"}, cpu(specs.LinuxCPU{Period: ptr(uint64(9000))}), "", "cpu.max=3000 9000\n", nil},
-		"quota 0":           {2, nil, cpu(specs.LinuxCPU{Quota: ptr(int64(0)), Shares: ptr(uint64(0))}), "", "", nil},
-		"realtime on v2":    {2, nil, cpu(specs.LinuxCPU{RealtimePeriod: ptr(uint64(5))}), "", "", nil},
-		"idle":              {2, nil, cpu(specs.LinuxCPU{Idle: ptr(int64(1)), Burst: ptr(uint64(9))}), "", "cpu.idle=1\ncpu.max.burst=9 later\n", nil},
-		"cpuset":            {2, nil, cpu(specs.LinuxCPU{Cpus: "0-2,4", Mems: "0"}), "", "cpuset.cpus=0-2,4\ncpuset.mems=0\n", nil},
-		"cpuset is a list":  {1, nil, cpu(specs.LinuxCPU{Cpus: "0\n1"}), "", "", ErrInvalid},
-		"hugetlb v1":        {1, nil, huge, "", "hugetlb.2MB.limit_in_bytes=0\nhugetlb.2MB.rsvd.limit_in_bytes=0 optional\n", nil},
-		"hugetlb v2":        {2, nil, huge, "", "hugetlb.2MB.max=0\nhugetlb.2MB.rsvd.max=0 optional\n", nil},
-		"hugetlb missing":   {1, nil, huge, "hugetlb", "", nil},
-		"unified on v1":     {1, nil, &specs.LinuxResources{Unified: map[string]string{"memory.high": "1"}}, "", "", ErrNoController},
-		"unified":           {2, nil, &specs.LinuxResources{Unified: map[string]string{"memory.oom.group": "1", "memory.high": "max", "io.max": "8:0 rbps=1\n8:1 rbps=2\n"}}, "", "io.max=8:0 rbps=1\nio.max=8:1 rbps=2\nmemory.high=max\nmemory.oom.group=1\n", nil},
-		"unified after all": {2, nil, &specs.LinuxResources{Unified: map[string]string{"pids.max": "7"}, Pids: &specs.LinuxPids{Limit: ptr(int64(5))}}, "", "pids.max=5\npids.max=7\n", nil},
-		"unified way out":   {2, nil, &specs.LinuxResources{Unified: map[string]string{"memory.high/../../x": "1"}}, "", "", ErrInvalid},
-		"unified procs":     {2, nil, &specs.LinuxResources{Unified: map[string]string{"cgroup.procs": "1"}}, "", "", ErrInvalid},
-		"unified no key":    {2, nil, &specs.LinuxResources{Unified: map[string]string{"": "1"}}, "", "", ErrInvalid},
-		"block IO v1":       {1, nil, io, "", "blkio.bfq.weight=500 or blkio.weight=500\nblkio.throttle.read_bps_device=8:0 0\nblkio.throttle.write_iops_device=8:0 7\n", nil},
-		"block IO v2":       {2, nil, io, "", "io.bfq.weight=500 or io.weight=4950\nio.max=8:0 rbps=max\nio.max=8:0 wiops=7\n", nil},
-		"network v1":        {1, nil, &specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: ptr(uint32(9)), Priorities: []specs.LinuxInterfacePriority{{Name: "eth0", Priority: 3}}}}, "", "net_cls.classid=9\nnet_prio.ifpriomap=eth0 3\n", nil},
-		"network v2":        {2, nil, &specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: ptr(uint32(9))}}, "", "", nil},
-		"rdma":              {2, nil, &specs.LinuxResources{Rdma: map[string]specs.LinuxRdma{"mlx5_0": {HcaHandles: ptr(uint32(3))}}}, "", "rdma.max=mlx5_0 hca_handle=3\n", nil},
-		"swappiness v1":     {1, nil, &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(10)), DisableOOMKiller: ptr(true), Reservation: ptr(int64(4))}}, "", "memory.soft_limit_in_bytes=4\nmemory.oom_control=1\nmemory.swappiness=10\n", nil},
-		"swappiness 101":    {1, nil, &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(101))}}, "", "", ErrInvalid},
-		"swappiness v2":     {2, nil, &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(10)), Reservation: ptr(int64(4))}}, "", "memory.low=4\n", nil},
-		"TCP buffers":       {1, nil, &specs.LinuxResources{Memory: &specs.LinuxMemory{KernelTCP: ptr(int64(10))}}, "", "", nil},
+		"nothing":            {2, nil, &specs.LinuxResources{}, "memory", "", nil},
+		"empty structs":      {2, nil, &specs.LinuxResources{Memory: &specs.LinuxMemory{}, CPU: &specs.LinuxCPU{}, Pids: &specs.LinuxPids{}}, "memory", "", nil},
+		"pids":               {1, nil, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(5))}}, "", "pids.max=5\n", nil},
+		"pids 0":             {2, nil, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(0))}}, "", "pids.max=max\n", nil},
+		"pids missing":       {2, nil, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(5))}}, "pids", "", ErrNoController},
+		"memory missing":     {1, nil, mem(5, 0), "memory", "", ErrNoController},
+		"quota v1":           {1, nil, cpu(specs.LinuxCPU{Quota: ptr(int64(5000)), Period: ptr(uint64(10000)), Shares: ptr(uint64(2))}), "", "cpu.shares=2\ncpu.cfs_period_us=10000 later\ncpu.cfs_quota_us=5000 later\n", nil},
+		"no quota v1":        {1, nil, cpu(specs.LinuxCPU{Quota: ptr(int64(-5)), Period: ptr(uint64(0))}), "", "cpu.cfs_quota_us=-1 later\n", nil},
+		"quota v2":           {2, nil, cpu(specs.LinuxCPU{Quota: ptr(int64(5000)), Period: ptr(uint64(10000)), Shares: ptr(uint64(1024))}), "", "cpu.weight=100\ncpu.max=5000 10000\n", nil},
+		"no quota v2":        {2, nil, cpu(specs.LinuxCPU{Quota: ptr(int64(-1)), Period: ptr(uint64(100000))}), "", "cpu.max=max 100000\n", nil},
+		"period kept":        {2, map[string]string{"cpu.max": "max 7000\n"}, cpu(specs.LinuxCPU{Quota: ptr(int64(5000))}), "", "cpu.max=5000 7000\n", nil},
+		"quota kept":         {2, map[string]string{"cpu.max": "3000 7000\n"}, cpu(specs.LinuxCPU{Period: ptr(uint64(9000))}), "", "cpu.max=3000 9000\n", nil},
+		"quota 0":            {2, nil, cpu(specs.LinuxCPU{Quota: ptr(int64(0)), Shares: ptr(uint64(0))}), "", "", nil},
+		"realtime on v2":     {2, nil, cpu(specs.LinuxCPU{RealtimePeriod: ptr(uint64(5))}), "", "", nil},
+		"idle":               {2, nil, cpu(specs.LinuxCPU{Idle: ptr(int64(1)), Burst: ptr(uint64(9))}), "", "cpu.idle=1\ncpu.max.burst=9 later\n", nil},
+		"cpuset":             {2, nil, cpu(specs.LinuxCPU{Cpus: "0-2,4", Mems: "0"}), "", "cpuset.cpus=0-2,4\ncpuset.mems=0\n", nil},
+		"cpuset is a list":   {1, nil, cpu(specs.LinuxCPU{Cpus: "0\n1"}), "", "", ErrInvalid},
+		"hugetlb v1":         {1, nil, huge, "", "hugetlb.2MB.limit_in_bytes=0\nhugetlb.2MB.rsvd.limit_in_bytes=0 optional\n", nil},
+		"hugetlb v2":         {2, nil, huge, "", "hugetlb.2MB.max=0\nhugetlb.2MB.rsvd.max=0 optional\n", nil},
+		"hugetlb missing":    {1, nil, huge, "hugetlb", "", nil},
+		"unified on v1":      {1, nil, &specs.LinuxResources{Unified: map[string]string{"memory.high": "1"}}, "", "", ErrNoController},
+		"unified":            {2, nil, &specs.LinuxResources{Unified: map[string]string{"memory.oom.group": "1", "memory.high": "max", "io.max": "8:0 rbps=1\n8:1 rbps=2\n"}}, "", "io.max=8:0 rbps=1\nio.max=8:1 rbps=2\nmemory.high=max\nmemory.oom.group=1\n", nil},
+		"unified after all":  {2, nil, &specs.LinuxResources{Unified: map[string]string{"pids.max": "7"}, Pids: &specs.LinuxPids{Limit: ptr(int64(5))}}, "", "pids.max=5\npids.max=7\n", nil},
+		"unified way out":    {2, nil, &specs.LinuxResources{Unified: map[string]string{"memory.high/../../x": "1"}}, "", "", ErrInvalid},
+		"unified procs":      {2, nil, &specs.LinuxResources{Unified: map[string]string{"cgroup.procs": "1"}}, "", "", ErrInvalid},
+		"unified no key":     {2, nil, &specs.LinuxResources{Unified: map[string]string{"": "1"}}, "", "", ErrInvalid},
+		"block IO v1":        {1, nil, io, "", "blkio.bfq.weight=500 or blkio.weight=500\nblkio.throttle.read_bps_device=8:0 0\nblkio.throttle.write_iops_device=8:0 7\n", nil},
+		"block IO v2":        {2, nil, io, "", "io.bfq.weight=500 or io.weight=4950\nio.max=8:0 rbps=max\nio.max=8:0 wiops=7\n", nil},
+		"network v1":         {1, nil, &specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: ptr(uint32(9)), Priorities: []specs.LinuxInterfacePriority{{Name: "eth0", Priority: 3}}}}, "", "net_cls.classid=9\nnet_prio.ifpriomap=eth0 3\n", nil},
+		"network v2":         {2, nil, &specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: ptr(uint32(9))}}, "", "", nil},
+		"rdma":               {2, nil, &specs.LinuxResources{Rdma: map[string]specs.LinuxRdma{"mlx5_0": {HcaHandles: ptr(uint32(3))}}}, "", "rdma.max=mlx5_0 hca_handle=3\n", nil},
+		"idle has no weight": {2, nil, cpu(specs.LinuxCPU{Idle: ptr(int64(1)), Shares: ptr(uint64(512))}), "", "cpu.idle=1\n", nil},
+		"not idle":           {1, nil, cpu(specs.LinuxCPU{Idle: ptr(int64(0)), Shares: ptr(uint64(512))}), "", "cpu.idle=0\ncpu.shares=512\n", nil},
+		"usage":              {2, map[string]string{"memory.current": "70"}, checked(mem(71, 71)), "", "memory.swap.max=0 optional\nmemory.max=71\n", nil},
+		"below usage":        {2, map[string]string{"memory.current": "70"}, checked(mem(70, 0)), "", "", ErrBelowUsage},
+		"swap below usage":   {2, map[string]string{"memory.current": "70", "memory.max": "50"}, checked(mem(0, 60)), "", "", ErrBelowUsage},
+		"usage v1":           {1, map[string]string{"memory.usage_in_bytes": "70"}, checked(mem(50, 0)), "", "", ErrBelowUsage},
+		"no check":           {2, map[string]string{"memory.current": "70"}, mem(50, 0), "", "memory.max=50\n", nil},
+		"weight of a device": {2, nil, &specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{LeafWeight: ptr(uint16(10)), WeightDevice: []specs.LinuxWeightDevice{{Weight: ptr(uint16(10))}}}}, "", "io.bfq.weight=0:0 10 optional\n", nil},
+		"swappiness v1":      {1, nil, &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(10)), DisableOOMKiller: ptr(true), Reservation: ptr(int64(4))}}, "", "memory.soft_limit_in_bytes=4\nmemory.oom_control=1\nmemory.swappiness=10\n", nil},
+		"swappiness 101":     {1, nil, &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(101))}}, "", "", ErrInvalid},
+		"swappiness v2":      {2, nil, &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(10)), Reservation: ptr(int64(4))}}, "", "memory.low=4\n", nil},
+		"TCP buffers":        {1, nil, &specs.LinuxResources{Memory: &specs.LinuxMemory{KernelTCP: ptr(int64(10))}}, "", "", nil},
 	}
 	for name, test := range tests {
 		got, err := translateFor(test.version, test.files, test.r, test.missing)
 		if !errors.Is(err, test.err) || err == nil && got != test.want {
 			t.Errorf("%s: %v\n%s", name, err, got)
+		}
+	}
+}
+
+// TestQuotasOfADriver: systemd keeps whole percents of a CPU, so its containers get no others.
+func TestQuotasOfADriver(t *testing.T) {
+	for _, test := range []struct {
+		quota  int64
+		period uint64
+		want   int64
+	}{
+		{50000, 100000, 50000}, {50001, 100000, 51000}, {1, 100000, 1000}, {10001, 100000, 11000}, {20500, 50000, 20500}, {20501, 50000, 21000},
+		{1000, 3333, 1033}, {-1, 100000, -1}, {0, 100000, 0}, {5, 0, 5}, {1 << 62, 100000, 1 << 62},
+	} {
+		if got := wholePercents(test.quota, test.period); got != test.want {
+			t.Errorf("%d of %d: %d, not %d", test.quota, test.period, got, test.want)
 		}
 	}
 }

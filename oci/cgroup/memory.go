@@ -23,7 +23,7 @@ func (t *translator) memory(m *specs.LinuxMemory) {
 	if version == 0 {
 		return
 	}
-	t.checkUsage(m, limit, version)
+	t.checkUsage(m, limit, swap, version)
 	if version == 2 {
 		if oomOff || m.Swappiness != nil {
 			t.warn("swappiness and disableOOMKiller are not enforced on cgroup v2", "memory")
@@ -64,17 +64,23 @@ func oldOOMControl(content string) string {
 	return "0"
 }
 
-// checkUsage refuses a limit below what is used: on v2 the kernel would set it and kill.
-func (t *translator) checkUsage(m *specs.LinuxMemory, limit int64, version int) {
-	if m.CheckBeforeUpdate == nil || !*m.CheckBeforeUpdate || limit <= 0 {
+// checkUsage refuses limits of memory, or of memory and swap, that are not above the memory that is used: on v2 the kernel would set them and kill.
+func (t *translator) checkUsage(m *specs.LinuxMemory, limit, swap int64, version int) {
+	if m.CheckBeforeUpdate == nil || !*m.CheckBeforeUpdate {
 		return
 	}
 	file := "memory.usage_in_bytes"
 	if version == 2 {
 		file = "memory.current"
 	}
-	if usage, ok := t.currentUint("memory", file); ok && usage > uint64(limit) {
-		t.fail(ErrBelowUsage, "limit %d, usage %d", limit, usage)
+	for _, n := range []int64{limit, swap} {
+		if n <= 0 {
+			continue
+		}
+		if usage, ok := t.currentUint("memory", file); ok && usage >= uint64(n) {
+			t.fail(ErrBelowUsage, "limit %d, usage %d", n, usage)
+			return
+		}
 	}
 }
 
