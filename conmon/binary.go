@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 
@@ -25,15 +26,19 @@ var binary = sync.OnceValues(makeBinary)
 func Binary() (*os.File, error) { return binary() }
 
 func makeBinary() (*os.File, error) {
-	text, err := bin.ReadFile("bin/crisp-conmon")
+	f, err := bin.Open("bin/crisp-conmon")
 	if err != nil {
 		return nil, ErrNoBinary
 	}
-	return sealed(text)
+	defer f.Close()
+	return sealed(f)
 }
 
-// sealed puts a program into a memfd that nobody can change.
-func sealed(text []byte) (*os.File, error) {
+// onlyWriter hides what a file can do to read from others, which looks at more than it needs.
+type onlyWriter struct{ io.Writer }
+
+// sealed puts a program into a memfd that nobody can change. In pieces: a copy in memory is what crisp-oci would have most of.
+func sealed(text io.Reader) (*os.File, error) {
 	fd, err := unix.MemfdCreate("crisp-conmon", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
 	if errors.Is(err, unix.EINVAL) { // MFD_EXEC came with Linux 6.3
 		fd, err = unix.MemfdCreate("crisp-conmon", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
@@ -42,7 +47,7 @@ func sealed(text []byte) (*os.File, error) {
 		return nil, fmt.Errorf("memfd of crisp-conmon: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "crisp-conmon")
-	if _, err := f.Write(text); err != nil {
+	if _, err := io.CopyBuffer(onlyWriter{f}, text, make([]byte, 8<<10)); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("memfd of crisp-conmon: %w", err)
 	}

@@ -3,6 +3,7 @@
 package conmon
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 			if err != nil {
 				return nil, err
 			}
-			return sealed(text)
+			return sealed(bytes.NewReader(text))
 		})
 	}
 	_, _ = Binary() // made once, stays open

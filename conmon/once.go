@@ -44,14 +44,27 @@ func StandBy() (*Standby, error) {
 		return nil, os.NewSyscallError("socketpair", err)
 	}
 	s := &Standby{conn: os.NewFile(uintptr(pair[0]), "executor"), started: make(chan struct{})}
-	go func() { // it takes as long as the exec
-		defer close(s.started)
-		if s.pid, s.err = spawnOnce(pair[1]); s.err != nil {
-			s.err = fmt.Errorf("start the executor: %w", s.err)
-		}
-		unix.Close(pair[1])
-	}()
+	go s.start(pair[1]) // it takes as long as the exec
 	return s, nil
+}
+
+// start starts the executor with its end of the connection.
+func (s *Standby) start(theirs int) {
+	growStack()
+	defer close(s.started)
+	if s.pid, s.err = spawnOnce(theirs); s.err != nil {
+		s.err = fmt.Errorf("start the executor: %w", s.err)
+	}
+	unix.Close(theirs)
+}
+
+// growStack has a new goroutine's stack grow to what ForkExec wants, while there is next to nothing on it: to move a stack the Go runtime
+// looks up tables of each function that is on it, which is memory that nothing else wants.
+//
+//go:noinline
+func growStack() byte {
+	var room [6 << 10]byte
+	return room[os.Getpid()%len(room)]
 }
 
 // Once is Once by this executor.

@@ -73,7 +73,7 @@ func newAssembly(spec *specs.Spec, process *specs.Process, o CompileOptions) *as
 		start: plan.NoReg, halted: plan.NoReg, agent: plan.NoReg, terminal: plan.NoReg, extra: plan.NoReg, dev: plan.NoReg, devpts: plan.NoReg,
 	}
 	// Roughly what a plan of Compile comes to: copying a step of 300 bytes again and again is most of its cost.
-	steps := 128 + 12*len(spec.Mounts)
+	steps := 192 + 12*len(spec.Mounts) // what is not used costs nothing
 	if l := spec.Linux; l != nil {
 		steps += 9*len(l.MaskedPaths) + 6*len(l.ReadonlyPaths)
 	}

@@ -106,7 +106,7 @@ func ownsMounts(user uint64) bool {
 
 // cgroupMounts leaves of /proc/self/mountinfo the lines that may be of cgroup file systems.
 func cgroupMounts(all []byte) io.Reader {
-	var some []byte
+	some := make([]byte, 0, len(all))
 	for line := range bytes.Lines(all) {
 		if bytes.Contains(line, []byte(" - cgroup")) {
 			some = append(some, line...)

@@ -17,6 +17,7 @@ type options struct{ all []option }
 // An option is one flag.
 type option struct {
 	value        value
+	isFlag       bool   // it needs no word
 	names        string // "bundle, b"
 	placeholder  string // behind the names in the help
 	usage        string // "": not in the help
@@ -26,20 +27,15 @@ type option struct {
 // A value is what a flag sets.
 type value interface{ Set(string) error }
 
-// isFlag says whether a value needs no word.
-func isFlag(v value) bool {
-	b, ok := v.(interface{ IsBoolFlag() bool })
-	return ok && b.IsBoolFlag()
-}
-
 // errHelp: somebody asks for help.
 var errHelp = errors.New("help requested")
 
 func newOptions() *options { return &options{} }
 
 // add registers a flag under its names, "bundle, b". placeholder is what stands behind them in the help. An empty usage hides the flag.
-func (o *options) add(v value, names, placeholder, usage string) {
+func (o *options) add(v value, names, placeholder, usage string) *option {
 	o.all = append(o.all, option{value: v, names: names, placeholder: placeholder, usage: usage})
+	return &o.all[len(o.all)-1]
 }
 
 type optionHelp struct{ names, usage string }
@@ -90,18 +86,19 @@ func (o *options) find(name string) (*option, string) {
 
 func (o *options) string(p *string, names, value, usage string) {
 	*p = value
-	o.add((*stringValue)(p), names, " value", usage)
+	f := o.add((*stringValue)(p), names, " value", usage)
 	if value != "" {
-		o.all[len(o.all)-1].defaultValue = `"` + value + `"`
+		f.defaultValue = `"` + value + `"`
 	}
 }
 
-func (o *options) bool(p *bool, names, usage string) { o.add((*boolValue)(p), names, "", usage) }
+func (o *options) bool(p *bool, names, usage string) {
+	o.add((*boolValue)(p), names, "", usage).isFlag = true
+}
 
 func (o *options) int(p *int, names string, value int, usage string) {
 	*p = value
-	o.add((*intValue)(p), names, " value", usage)
-	o.all[len(o.all)-1].defaultValue = strconv.Itoa(value)
+	o.add((*intValue)(p), names, " value", usage).defaultValue = strconv.Itoa(value)
 }
 
 func (o *options) strings(p *[]string, names, usage string) {
@@ -145,7 +142,7 @@ func (o *options) take(word string, args []string, given map[string]bool) ([]str
 		return nil, errHelp
 	case p == nil:
 		return nil, fmt.Errorf("flag provided but not defined: -%s", name)
-	case isFlag(p.value):
+	case p.isFlag:
 		if !hasText {
 			text = "true"
 		}
@@ -177,7 +174,6 @@ func (v *boolValue) Set(s string) error {
 	*v = boolValue(b)
 	return err
 }
-func (v *boolValue) IsBoolFlag() bool { return true }
 
 type intValue int
 

@@ -30,19 +30,22 @@ func (f *flagged) options() *options {
 }
 
 // flagValue makes a value one of package flag.
-type flagValue struct{ value }
+type flagValue struct{ *option }
 
-func (flagValue) String() string     { return "" }
-func (v flagValue) IsBoolFlag() bool { return isFlag(v.value) }
+func (flagValue) String() string       { return "" }
+func (v flagValue) Set(s string) error { return v.value.Set(s) }
+func (v flagValue) IsBoolFlag() bool   { return v.isFlag }
 
 // byFlag is package flag's reading of the same.
 func byFlag(f *flagged, args []string) ([]string, map[string]bool, error) {
 	set := flag.NewFlagSet("", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
 	first := map[string]string{}
-	for _, p := range f.options().all {
+	o := f.options()
+	for i := range o.all {
+		p := &o.all[i]
 		for name := range strings.SplitSeq(p.names, ", ") {
-			set.Var(flagValue{p.value}, name, "")
+			set.Var(flagValue{p}, name, "")
 			first[name], _, _ = strings.Cut(p.names, ", ")
 		}
 	}

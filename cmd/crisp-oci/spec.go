@@ -40,7 +40,7 @@ func specCommand() command {
 				if s.Flag {
 					placeholder = ""
 				}
-				o.add(&settingValue{&f.given, s.Names[0], s.Flag}, strings.Join(s.Names, ", "), placeholder, s.Usage)
+				o.add(&settingValue{&f.given, s.Names[0]}, strings.Join(s.Names, ", "), placeholder, s.Usage).isFlag = s.Flag
 			}
 			return simple(func(*call) error { return f.run() })
 		},
@@ -51,14 +51,12 @@ func specCommand() command {
 type settingValue struct {
 	list *[]generate.Given
 	name string
-	flag bool
 }
 
 func (v *settingValue) Set(s string) error {
 	*v.list = append(*v.list, generate.Given{Name: v.name, Value: s})
 	return nil
 }
-func (v *settingValue) IsBoolFlag() bool { return v.flag }
 
 func (f *specFlags) run() error {
 	var st unix.Statfs_t

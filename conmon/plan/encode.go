@@ -3,9 +3,7 @@
 package plan
 
 import (
-	"bytes"
 	"fmt"
-	"slices"
 	"strings"
 	"unsafe"
 
@@ -22,13 +20,16 @@ const (
 
 // data collects the strings and blobs behind the steps. Equal strings are stored once.
 type data struct {
-	bytes.Buffer
-	seen map[string]uint32
+	plan  []byte // all of it: header, steps, data
+	begin int    // of the data
+	seen  map[string]uint32
 }
 
-func newData() *data {
-	d := &data{seen: map[string]uint32{}}
-	d.WriteByte(0) // offset 0 means NULL
+// newData leaves room for the header and the steps.
+func newData(steps int) *data {
+	begin := headerSize + stepSize*steps
+	d := &data{plan: make([]byte, begin, begin+8<<10), begin: begin, seen: make(map[string]uint32, 128)}
+	d.plan = append(d.plan, 0) // offset 0 means NULL
 	return d
 }
 
@@ -37,9 +38,8 @@ func (d *data) put(s string) uint32 {
 	if at, ok := d.seen[s]; ok {
 		return at
 	}
-	at := uint32(d.Len())
-	d.WriteString(s)
-	d.WriteByte(0)
+	at := uint32(len(d.plan) - d.begin)
+	d.plan = append(append(d.plan, s...), 0)
 	d.seen[s] = at
 	return at
 }
@@ -49,8 +49,7 @@ func (p *Plan) Encode() ([]byte, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	d := newData()
-	steps := make([]byte, 0, stepSize*len(p.Steps))
+	d := newData(len(p.Steps))
 	for i := range p.Steps {
 		w, err := p.Steps[i].encode(d)
 		if err != nil {
@@ -59,15 +58,15 @@ func (p *Plan) Encode() ([]byte, error) {
 		if i+1+int(w.Skip) >= len(p.Steps)+b2i(w.Skip == 0) {
 			return nil, fmt.Errorf("step %d: skips %d steps of %d: %w", i, w.Skip, len(p.Steps), ErrLimit)
 		}
-		steps = append(steps, (*[stepSize]byte)(unsafe.Pointer(&w))[:]...) // as C lays it out: no padding, and no pointers
+		copy(d.plan[headerSize+i*stepSize:], (*[stepSize]byte)(unsafe.Pointer(&w))[:]) // as C lays it out: no padding, and no pointers
 	}
 	h := p.header(d)
-	size := headerSize + len(steps) + d.Len()
-	if size > maxPlan {
-		return nil, fmt.Errorf("plan of %d bytes: %w", size, ErrLimit)
+	if len(d.plan) > maxPlan {
+		return nil, fmt.Errorf("plan of %d bytes: %w", len(d.plan), ErrLimit)
 	}
-	h.Size = uint32(size)
-	return slices.Concat((*[headerSize]byte)(unsafe.Pointer(&h))[:], steps, d.Bytes()), nil
+	h.Size = uint32(len(d.plan))
+	copy(d.plan, (*[headerSize]byte)(unsafe.Pointer(&h))[:])
+	return d.plan, nil
 }
 
 func (p *Plan) header(d *data) wirePlan {
