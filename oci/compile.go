@@ -25,6 +25,7 @@ type CompileOptions struct {
 	ExecFile   bool            // what is executed comes as a file
 	ExecPath   string          // what is executed instead of process.args[0]
 	Home       string          // of the process's user, where its environment has none; "" is not told
+	Links      map[int]string  // where the sources lead that are symlinks, by the index of their mounts with copy-symlink
 	Modes      map[int]uint32  // of directories that a tmpfs covers and takes the mode of, by the index of its mount
 	Mounts     map[string]bool // the destinations of the bind mounts whose sources come as files
 	TTY        bool            // as process.terminal

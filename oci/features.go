@@ -76,7 +76,7 @@ func kernelHas(flag uintptr) bool {
 // knownMountOptions are the options that do not go to the file system.
 func knownMountOptions() []string {
 	words := []string{
-		"bind", "rbind", "remount", "idmap", "ridmap", "tmpcopyup", "defaults",
+		"bind", "rbind", "remount", "idmap", "ridmap", "tmpcopyup", "defaults", "src-nofollow", "dest-nofollow", "copy-symlink",
 		"atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
 	}
 	words = slices.AppendSeq(words, maps.Keys(mountFlags))

@@ -50,6 +50,7 @@ type FileRequest struct {
 	NotHost   bool   // it must not be the daemon's own
 
 	// Of a detached copy.
+	NoFollow   bool         // of a symlink itself
 	Recursive  bool         // with the mounts below it
 	Attributes []Attributes // set one after the other
 	IDs        fileIDs      // of a copy-up: whom files are made as
@@ -88,6 +89,9 @@ func (f FileRequest) String() string {
 		if f.NotHost {
 			b.WriteString(" not-host")
 		}
+	}
+	if f.NoFollow {
+		b.WriteString(" nofollow")
 	}
 	if f.Recursive {
 		b.WriteString(" recursive")

@@ -169,6 +169,9 @@ func openTree(dir int, path string, q *FileRequest, maps idMaps) (*os.File, erro
 	if q.Recursive {
 		flags |= unix.AT_RECURSIVE
 	}
+	if q.NoFollow {
+		flags |= unix.AT_SYMLINK_NOFOLLOW
+	}
 	fd, err := unix.OpenTree(dir, path, flags)
 	if err != nil {
 		return nil, &os.PathError{Op: "open_tree", Path: q.Path, Err: err}

@@ -35,6 +35,7 @@ func (b *bench) joining(first *subject, path string, args ...string) *specs.Spec
 }
 
 func TestMappingsOfAJoinedUserNamespaceAreItsOwn(t *testing.T) {
+	needsSetattr(t)
 	b := newBench(t)
 	s := b.spec("wait")
 	b.inUserNamespace(s)

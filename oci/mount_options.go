@@ -23,6 +23,9 @@ type mountOptions struct {
 	idmap         bool
 	idmapTree     bool // ridmap
 	copyUp        bool
+
+	// Those of crun, about symlinks: the source, or the destination, is the link itself; or a source that is a link is made again.
+	sourceLink, destinationLink, copyLink bool
 }
 
 // change sets and clears MOUNT_ATTR_* flags.
@@ -147,6 +150,12 @@ func (o *mountOptions) word(s string) bool {
 		o.idmap, o.idmapTree = true, true
 	case "tmpcopyup":
 		o.copyUp = true
+	case "src-nofollow":
+		o.sourceLink = true
+	case "dest-nofollow":
+		o.destinationLink = true
+	case "copy-symlink":
+		o.copyLink = true
 	case "defaults":
 	default:
 		return false
@@ -235,10 +244,14 @@ func (o *mountOptions) attributes(userns bool) []Attributes {
 
 // treeFlags are those of open_tree(2) that a bind mount's source wants.
 func (o *mountOptions) treeFlags() uint64 {
+	var flags uint64
 	if o.recursive {
-		return recursive
+		flags |= recursive
 	}
-	return 0
+	if o.sourceLink {
+		flags |= unix.AT_SYMLINK_NOFOLLOW
+	}
+	return flags
 }
 
 // superblock says whether an option is a flag of the superblock.
@@ -247,15 +260,18 @@ func (f fsOption) superblock() bool {
 	return ok && f.value == ""
 }
 
-// rootPropagation is the propagation of linux.rootfsPropagation; 0 for none. Mounts below the root have options of
-// their own, so that the r in front changes nothing.
-func rootPropagation(s string) (uint64, error) {
+// rootPropagation is the propagation of linux.rootfsPropagation; 0 for none. With an r in front it is that of all mounts below the root too,
+// as in runc 1.5 and crun, whatever their own options; but rprivate and rslave leave them: they are private or slaves already, unless they are
+// asked to be shared.
+func rootPropagation(s string) (Attributes, error) {
 	if s == "" {
-		return 0, nil
+		return Attributes{}, nil
 	}
 	var o mountOptions
 	if !o.propagate(s) {
-		return 0, invalid("linux.rootfsPropagation", fmt.Sprintf("%q: none of shared, slave, private, unbindable", s))
+		return Attributes{}, invalid("linux.rootfsPropagation", fmt.Sprintf("%q: none of shared, slave, private, unbindable", s))
 	}
-	return o.propagation[0].Propagation, nil
+	p := o.propagation[0]
+	p.Recursive = p.Recursive && p.Propagation != unix.MS_PRIVATE && p.Propagation != unix.MS_SLAVE
+	return p, nil
 }

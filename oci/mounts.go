@@ -22,6 +22,7 @@ const (
 	mountNew      mountKind = iota // fsopen, fsconfig, fsmount
 	mountBind                      // open_tree
 	mountRemount                   // mount_setattr of what is there
+	mountLink                      // no mount: a symlink like the source
 	mountCgroupV1                  // a tmpfs with a directory for each hierarchy
 )
 
@@ -72,6 +73,13 @@ func (a *assembly) readMount(i int) (mount, error) {
 		m.kind = mountRemount
 	case m.options.bind || s.Type == "bind":
 		m.kind = mountBind
+	}
+	if link, ok := a.opts.Links[i]; ok && m.kind == mountBind {
+		m.kind, m.source = mountLink, link
+		return m, nil
+	}
+	switch {
+	case m.kind != mountNew:
 	case s.Type == "cgroup" && !a.opts.Host.Unified():
 		m.kind = mountCgroupV1
 	case s.Type == "cgroup":
@@ -199,7 +207,7 @@ func (a *assembly) requestTrees() {
 		m := &a.mounts[i]
 		dest := a.spec.Mounts[m.index].Destination
 		r := FileRequest{
-			Kind: FileTree, Path: a.hostPath(m.source), Recursive: m.options.recursive,
+			Kind: FileTree, Path: a.hostPath(m.source), Recursive: m.options.recursive, NoFollow: m.options.sourceLink,
 			Attributes: m.options.attributes(a.userns), IDMap: m.idmap, Locked: a.userns, Later: a.opts.Host.NoSetattr, Note: "open the source of " + m.destination,
 		}
 		switch {
@@ -243,7 +251,11 @@ func (a *assembly) openSources(filesystems bool) {
 
 // openInside copies the mount of a source in the container's root, as it is by now.
 func (a *assembly) openInside(m *mount) {
-	source := a.openat(a.root, m.inside, opath, inRoot|noMagicLinks)
+	flags := opath
+	if m.options.sourceLink {
+		flags |= nofollow
+	}
+	source := a.openat(a.root, m.inside, flags, inRoot|noMagicLinks)
 	m.tree = a.clone(source, m.options.treeFlags())
 	a.close(source)
 }
@@ -258,6 +270,8 @@ func (a *assembly) mountAll() {
 			a.bind(m)
 		case mountRemount:
 			a.remount(m)
+		case mountLink:
+			a.link(m)
 		case mountCgroupV1:
 			a.mountHierarchies(m)
 		case mountNew:
@@ -274,10 +288,39 @@ func (a *assembly) bind(m *mount) {
 	if !m.prepared {
 		attributes = m.options.attributes(a.inUserNamespace())
 	}
-	target := a.point(a.root, m.destination, pointLike, m.tree)
+	target := a.bindPoint(m)
 	a.attachAs(m.tree, target, attributes)
 	a.close(target)
 	a.keep(m, m.tree, false)
+}
+
+// bindPoint opens the mount point of a bind mount:
+//
+//	open it if it is there, a symlink itself; jump ─▶ end     only with the option dest-nofollow
+//	make what is missing and open it
+//	end:
+func (a *assembly) bindPoint(m *mount) plan.Reg {
+	if !m.options.destinationLink {
+		return a.point(a.root, m.destination, pointLike, m.tree)
+	}
+	target := a.openat(a.root, m.destination, opath|nofollow, inRoot|noMagicLinks)
+	missing := a.tolerate(unix.ENOENT)
+	end := a.jump(target)
+	a.skipHere(missing)
+	made := a.point(a.root, m.destination, pointLike, m.tree)
+	a.plan.Steps[len(a.plan.Steps)-1].Out = target
+	a.free = append(a.free, made)
+	a.skipHere(end)
+	return target
+}
+
+// link makes a symlink like the source, which is one. What is there already stays.
+func (a *assembly) link(m *mount) {
+	dir := a.path(a.root, path.Dir(m.destination))
+	s := a.step(plan.OpSymlinkat)
+	s.FD, s.Str[0], s.Str[1] = dir, path.Base(m.destination), m.source
+	a.tolerate(unix.EEXIST)
+	a.close(dir)
 }
 
 // keep remembers the mounts on /dev and /dev/pts, and closes others that are needed no more.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"crisp/conmon/plan"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
@@ -97,7 +99,7 @@ func TestPropagationIsAsAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := b.spec("facts")
-	s.Linux.RootfsPropagation = "rshared"
+	s.Linux.RootfsPropagation = "shared"
 	s.Mounts = append(s.Mounts, bindMount(v, "/private", "rprivate"), bindMount(v, "/slave", "rslave"), bindMount(v, "/shared", "rshared"),
 		bindMount(v, "/unbindable", "runbindable"))
 	f := b.create(s).facts()
@@ -117,6 +119,33 @@ func TestPropagationIsAsAsked(t *testing.T) {
 	}
 	if strings.Contains(string(host), s.Root.Path) {
 		t.Error("the container's mounts show up on the host")
+	}
+}
+
+// The root file system is on a shared mount, as systemd makes them (TestMain).
+func TestRootPropagation(t *testing.T) {
+	b := newBench(t)
+	for propagation, want := range map[string][3]string{ // of the root, of a tmpfs, of a bind mount that is asked to be private
+		"": {"", "", ""}, "private": {"", "", ""}, "rprivate": {"", "", ""}, "slave": {"master:", "", ""}, "rslave": {"master:", "", ""},
+		"shared": {"shared:", "", ""}, "rshared": {"shared:", "shared:", "shared:"},
+		"unbindable": {"unbindable", "", ""}, "runbindable": {"unbindable", "unbindable", "unbindable"},
+	} {
+		s := b.spec("facts")
+		s.Linux.RootfsPropagation = propagation
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/tmpfs", Type: "tmpfs", Source: "tmpfs"}, bindMount(b.volume(), "/bind", "private"))
+		before := mountsBelow(t, "self", "/")
+		f := b.create(s).facts()
+		for i, point := range []string{"/", "/tmpfs", "/bind"} {
+			fields := strings.Fields(findMount(f, point))
+			if len(fields) < 8 {
+				t.Errorf("%s: %s is not mounted", propagation, point)
+				continue
+			}
+			if got := fields[6]; (want[i] == "") != (got == "-") || !strings.HasPrefix(got, want[i]) {
+				t.Errorf("%s: %s has %q, want %q", propagation, point, got, want[i])
+			}
+		}
+		equal(t, propagation+": the host's mounts", strings.Join(mountsBelow(t, "self", "/"), "\n"), strings.Join(before, "\n"))
 	}
 }
 
@@ -417,5 +446,66 @@ func TestDataOptionsOfABindMountAreIgnored(t *testing.T) {
 	c, err := Compile(s, CompileOptions{Host: b.runtime.host})
 	if err != nil || len(c.Warnings) != 2 || !strings.Contains(c.Warnings[1], `"size"`) {
 		t.Errorf("warnings %q, %v", c.Warnings, err)
+	}
+}
+
+// A spec may have hundreds of mounts: each holds a register until it is attached.
+func TestHundredsOfMountsAtOnce(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("facts")
+	v := b.volume()
+	const many = 450
+	for i := range many {
+		s.Mounts = append(s.Mounts, bindMount(v, "/v/"+itoa(i), "ro"))
+	}
+	n := 0
+	for _, line := range b.create(s).facts().Mounts {
+		if strings.HasPrefix(strings.Fields(line)[4], "/v/") {
+			n++
+		}
+	}
+	equal(t, "mounts", n, many)
+	for i := range many {
+		s.Mounts = append(s.Mounts, bindMount(v, "/w/"+itoa(i)))
+	}
+	if _, err := b.tryCreate(s); !errors.Is(err, plan.ErrLimit) || !strings.Contains(err.Error(), "/w/") {
+		t.Errorf("with %d mounts: %v", len(s.Mounts), err)
+	}
+}
+
+// As in crun.
+func TestMountsOfSymlinks(t *testing.T) {
+	b := newBench(t)
+	for name, change := range map[string]func(*specs.Spec){
+		"root":             func(*specs.Spec) {},
+		"a user namespace": func(s *specs.Spec) { b.inUserNamespace(s) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := b.volume()
+			s := b.spec("facts", "/source", "/followed", "/link", "/covered", "/deep/er/copy", "/copied", "/target")
+			change(s)
+			for link, to := range map[string]string{v + "/link": "file", s.Root.Path + "/covered": "target"} {
+				if err := os.Symlink(to, link); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.WriteFile(s.Root.Path+"/target", []byte("the image's"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			s.Mounts = append(s.Mounts, bindMount(v+"/link", "/source", "src-nofollow"), bindMount(v+"/link", "/followed"),
+				bindMount(v+"/file", "/covered", "dest-nofollow"), bindMount(v+"/file", "/made", "dest-nofollow"),
+				bindMount(v+"/link", "/deep/er/copy", "copy-symlink"), bindMount(v+"/file", "/copied", "copy-symlink"))
+			f := b.create(s).facts()
+			equal(t, "a source that is a link", f.Paths["/source"].Link, "file")
+			equal(t, "a source that is followed", f.Paths["/followed"].Content, "content")
+			equal(t, "a destination that is a link", f.Paths["/covered"].Content, "content")
+			equal(t, "and is not one any more", f.Paths["/covered"].Link, "")
+			equal(t, "where it leads", f.Paths["/target"].Content, "the image's")
+			equal(t, "a copied link", f.Paths["/deep/er/copy"].Link, "file")
+			equal(t, "what is no link", f.Paths["/copied"].Content, "content")
+			if findMount(f, "/made") == "" {
+				t.Error("/made is not mounted")
+			}
+		})
 	}
 }

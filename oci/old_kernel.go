@@ -70,6 +70,16 @@ func (a *assembly) remountAs(r plan.Reg, c Attributes) {
 	}
 }
 
+// setattrOfRoot changes the propagation of the root that the process is in: by no file of /proc, which is the container's by then.
+func (a *assembly) setattrOfRoot(c Attributes) {
+	if !a.opts.Host.NoSetattr {
+		a.setattr(a.root, c)
+		return
+	}
+	a.remountAs(plan.NoReg, c)
+	a.plan.Steps[len(a.plan.Steps)-1].Str[1] = "/"
+}
+
 // verifyProc makes sure of the procfs that remountAs goes by.
 func (a *assembly) verifyProc() {
 	if !a.opts.Host.NoSetattr {

@@ -15,8 +15,8 @@ import (
 // and the root from being a shared mount, which pivot_root refuses.
 func (a *assembly) rootfsIsolation() Attributes {
 	at := Attributes{Propagation: unix.MS_PRIVATE, Recursive: true}
-	if p, _ := rootPropagation(a.spec.Linux.RootfsPropagation); p == unix.MS_SLAVE {
-		at.Propagation = p
+	if p, _ := rootPropagation(a.spec.Linux.RootfsPropagation); p.Propagation == unix.MS_SLAVE {
+		at.Propagation = unix.MS_SLAVE
 	}
 	return at
 }
@@ -104,14 +104,9 @@ func (a *assembly) pivot() {
 	}
 	a.step(plan.OpChdir).Str[0] = "/"
 	// After pivot_root, which refuses a shared root.
-	if p, _ := rootPropagation(a.spec.Linux.RootfsPropagation); p != 0 {
+	if p, _ := rootPropagation(a.spec.Linux.RootfsPropagation); p.Propagation != 0 {
 		a.about("set the root file system's propagation")
-		if a.opts.Host.NoSetattr { // by no file of /proc, which is the container's now
-			s := a.step(plan.OpMount)
-			s.Str[1], s.Arg[0] = "/", p
-		} else {
-			a.setattr(a.root, Attributes{Propagation: p})
-		}
+		a.setattrOfRoot(p)
 	}
 	a.close(a.root)
 }

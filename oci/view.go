@@ -94,11 +94,34 @@ func (v *view) below(i int) bool {
 	})
 }
 
+// links are where the sources with the option copy-symlink lead, as far as they are symlinks.
+func links(q *CreateRequest) map[int]string {
+	var found map[int]string
+	for i := range q.Spec.Mounts {
+		m := &q.Spec.Mounts[i]
+		if !slices.Contains(m.Options, "copy-symlink") {
+			continue
+		}
+		source := m.Source
+		if !path.IsAbs(source) {
+			source = path.Join(q.Bundle, source)
+		}
+		if target, err := os.Readlink(source); err == nil {
+			if found == nil {
+				found = map[int]string{}
+			}
+			found[i] = target
+		}
+	}
+	return found
+}
+
 // look fills in what a plan depends on of the root file system.
 func (o *CompileOptions) look(q *CreateRequest) error {
 	if err := o.lookForProcs(); err != nil {
 		return err
 	}
+	o.Links = links(q)
 	home, modes := wantsHome(q.Spec.Process), slices.ContainsFunc(q.Spec.Mounts, func(m specs.Mount) bool { return wantsMode(&m) })
 	if !home && !modes {
 		return nil
