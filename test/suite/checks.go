@@ -119,6 +119,23 @@ func duration() string {
 	return fuzzTime
 }
 
+// weakened proves that the attacks of test/security, which unit runs, can fail.
+func weakened(ctx context.Context) (tally, error) {
+	out, err := exec.CommandContext(ctx, "go", "run", "./test/security/weaken", "-quick").CombinedOutput()
+	fmt.Printf("%s", out)
+	m := regexp.MustCompile(`(?m)^(\d+) proven, (\d+) not$`).FindSubmatch(out)
+	if m == nil {
+		return tally{}, errors.Join(errors.New("no result of the weakenings"), err)
+	}
+	return tally{passed: number(m[1]), failed: number(m[2])}, err
+}
+
+// number reads digits; the patterns leave nothing else.
+func number(b []byte) int {
+	n, _ := strconv.Atoi(string(b))
+	return n
+}
+
 // critest reads the lane's last line.
 func critest(ctx context.Context) (tally, error) {
 	cmd := exec.CommandContext(ctx, "go", "run", "./test/critest")
@@ -128,7 +145,6 @@ func critest(ctx context.Context) (tally, error) {
 	if m == nil {
 		return tally{}, errors.Join(errors.New("critest printed no result"), err)
 	}
-	number := func(b []byte) int { n, _ := strconv.Atoi(string(b)); return n } // the pattern leaves digits only
 	t := tally{passed: number(m[1]), failed: number(m[2]), skipped: number(m[3])}
 	if t.skipped > 0 {
 		t.why = map[string]int{"critest: the node lacks what the spec is about": t.skipped}

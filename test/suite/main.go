@@ -43,6 +43,7 @@ func steps() []step {
 		{name: "sanitizers", run: sanitizers},
 		{name: "fuzz", asked: true, run: fuzz}, // what it finds depends on chance; the seeds, and what it has found, run in unit
 		{name: "integration", root: true, run: integration},
+		{name: "weakened", root: true, run: weakened},
 		{name: "critest", root: true, run: critest},
 		{name: "vm", root: true, run: vmLane(vmCore)},
 		{name: "vm-all", root: true, asked: true, run: vmLane(vmWhole)},

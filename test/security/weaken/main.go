@@ -6,6 +6,7 @@
 //
 //	go run ./test/security/weaken            all
 //	go run ./test/security/weaken NAME…      some
+//	go run ./test/security/weaken -quick     those that take seconds, and take it that the tests pass without: `make test` has just run them
 //	go run ./test/security/weaken -record    and write what was seen into test/security/README.md
 package main
 
@@ -17,8 +18,10 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,11 +29,13 @@ import (
 )
 
 func main() {
-	record := flag.Bool("record", false, "write the results into test/security/README.md")
+	var o options
+	flag.BoolVar(&o.record, "record", false, "write the results into test/security/README.md")
+	flag.BoolVar(&o.quick, "quick", false, "leave out what is slow, and the tests without a weakening")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	failed, err := run(ctx, flag.Args(), *record)
+	failed, err := run(ctx, flag.Args(), o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
@@ -40,7 +45,9 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, names []string, record bool) (failed int, err error) {
+type options struct{ record, quick bool }
+
+func run(ctx context.Context, names []string, o options) (failed int, err error) {
 	root, err := build.Root()
 	if err != nil {
 		return 0, err
@@ -49,38 +56,76 @@ func run(ctx context.Context, names []string, record bool) (failed int, err erro
 	if err != nil {
 		return 0, err
 	}
-	t, err := copyTree(ctx, root)
+	if o.quick {
+		all = slices.DeleteFunc(all, func(w weakening) bool { return w.slow })
+	}
+	dir, err := os.MkdirTemp("", "crisp-weaken")
 	if err != nil {
 		return 0, err
 	}
-	defer t.remove()
-	if err := t.buildTest(ctx); err != nil {
-		return 0, err
-	}
-	whole, err := t.passing(ctx, all)
+	defer os.RemoveAll(dir)
+	trees, err := copyTrees(ctx, root, dir, min(workers(), len(all)))
 	if err != nil {
 		return 0, err
 	}
-	for i := range all {
-		w := &all[i]
-		start := time.Now()
-		if w.seen, w.err = t.prove(ctx, w, whole); w.err != nil {
-			failed++
-			fmt.Printf("NOT PROVEN  %-28s %-45s %v\n", w.name, w.test, w.err)
-			continue
+	if err := trees[0].buildTest(ctx); err != nil {
+		return 0, err
+	}
+	var whole map[string]string
+	if !o.quick {
+		if whole, err = trees[0].passing(ctx, all); err != nil {
+			return 0, err
 		}
-		fmt.Printf("proven      %-28s %-45s %v: %s\n", w.name, w.test, time.Since(start).Round(100*time.Millisecond), w.seen)
 	}
+	failed = proveAll(ctx, trees, all, whole)
 	fmt.Printf("%d proven, %d not\n", len(all)-failed, failed)
-	if !record {
+	if !o.record {
 		return failed, nil
 	}
 	return failed, writeReadme(filepath.Join(root, "test/security/README.md"), all)
 }
 
-// prove applies a weakening, looks how its test fails, and takes it back. It returns the line of the failure.
+// workers prove at a time. There is one more than processors, for some wait.
+func workers() int { return runtime.NumCPU() + 1 }
+
+// proveAll has each tree prove one weakening after the other, and returns how many were not.
+func proveAll(ctx context.Context, trees []*tree, all []weakening, whole map[string]string) int {
+	var group sync.WaitGroup
+	next := make(chan *weakening)
+	for _, t := range trees {
+		group.Go(func() {
+			for w := range next {
+				start := time.Now()
+				w.seen, w.err = t.prove(ctx, w, whole)
+				fmt.Println(w.verdict(time.Since(start)))
+			}
+		})
+	}
+	for i := range all {
+		next <- &all[i]
+	}
+	close(next)
+	group.Wait()
+	failed := 0
+	for i := range all {
+		if all[i].err != nil {
+			failed++
+		}
+	}
+	return failed
+}
+
+func (w *weakening) verdict(took time.Duration) string {
+	if w.err != nil {
+		return fmt.Sprintf("NOT PROVEN  %-28s %-45s %v", w.name, w.test, w.err)
+	}
+	return fmt.Sprintf("proven      %-28s %-45s %v: %s", w.name, w.test, took.Round(100*time.Millisecond), w.seen)
+}
+
+// prove applies a weakening, looks how its test fails, and takes it back. It returns the line of the failure. whole is how the tests end
+// without; nil: well.
 func (t *tree) prove(ctx context.Context, w *weakening, whole map[string]string) (string, error) {
-	if got := whole[w.test]; got != "PASS" {
+	if got := whole[w.test]; whole != nil && got != "PASS" {
 		return "", fmt.Errorf("without the weakening: %s", got)
 	}
 	undo, err := t.apply(w)

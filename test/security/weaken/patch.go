@@ -15,6 +15,7 @@ import (
 //	CVE: CVE-2025-31133                   what it is about
 //	Fails: is of the image                a regular expression for a line of the failure
 //	Why: one line on what the defence was
+//	Slow: why it takes more than seconds  left out by -quick
 //	--- a/oci/masks.go
 //	+++ b/oci/masks.go
 //	@@
@@ -26,6 +27,7 @@ import (
 type weakening struct {
 	name, test, pkg, cve, why string
 	fails                     *regexp.Regexp
+	slow                      bool
 	hunks                     []hunk
 
 	seen string
@@ -63,6 +65,8 @@ func (w *weakening) readHead(head string) (err error) {
 			w.cve = value
 		case "Why":
 			w.why = value
+		case "Slow":
+			w.slow = true
 		case "Fails":
 			if w.fails, err = regexp.Compile(value); err != nil {
 				return err

@@ -15,29 +15,32 @@ import (
 	"strings"
 )
 
-// tree is a copy of the repository.
+// tree is a copy of the repository. The test program is one for all.
 type tree struct{ dir, test, engine string }
 
-func copyTree(ctx context.Context, root string) (*tree, error) {
-	dir, err := os.MkdirTemp("", "crisp-weaken")
-	if err != nil {
-		return nil, err
-	}
-	t := &tree{dir: filepath.Join(dir, "tree"), test: filepath.Join(dir, "security.test"), engine: filepath.Join(dir, "crisp-oci")}
+// copyTrees makes copies of the repository, with the C program in each, for proofs at the same time.
+func copyTrees(ctx context.Context, root, dir string, n int) ([]*tree, error) {
 	cmd := exec.CommandContext(ctx, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	cmd.Dir = root
 	list, err := cmd.Output()
 	if err != nil {
-		t.remove()
 		return nil, fmt.Errorf("git ls-files: %w", err)
 	}
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
-		if err := copyFile(filepath.Join(root, name), filepath.Join(t.dir, name)); err != nil {
-			t.remove()
+	var trees []*tree
+	for i := range n {
+		base := filepath.Join(dir, fmt.Sprint(i))
+		t := &tree{dir: filepath.Join(base, "tree"), engine: filepath.Join(base, "crisp-oci"), test: filepath.Join(dir, "security.test")}
+		for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
+			if err := copyFile(filepath.Join(root, name), filepath.Join(t.dir, name)); err != nil {
+				return nil, err
+			}
+		}
+		if err := t.makeConmon(ctx); err != nil {
 			return nil, err
 		}
+		trees = append(trees, t)
 	}
-	return t, t.makeConmon(ctx)
+	return trees, nil
 }
 
 func copyFile(from, to string) error {
@@ -53,8 +56,6 @@ func copyFile(from, to string) error {
 	}
 	return os.WriteFile(to, data, 0o755)
 }
-
-func (t *tree) remove() { os.RemoveAll(filepath.Dir(t.dir)) }
 
 func (t *tree) command(ctx context.Context, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
