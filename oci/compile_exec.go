@@ -74,7 +74,7 @@ func (a *assembly) requestContainer() {
 		if n.Type == specs.UserNamespace || n.Type == specs.PIDNamespace || (!a.userns && n.Type != specs.TimeNamespace) {
 			continue
 		}
-		flag := namespaceFlags[n.Type]
+		flag := namespaceFlags.get(n.Type)
 		r := a.file(FileRequest{
 			Kind: FileContainerNamespace, Namespace: flag, Note: "open the container's " + string(n.Type) + " namespace",
 		})
@@ -93,7 +93,7 @@ func (a *assembly) enterContainer() {
 	if !a.userns {
 		var flags uint64
 		for _, n := range a.spec.Linux.Namespaces {
-			flags |= namespaceFlags[n.Type]
+			flags |= namespaceFlags.get(n.Type)
 		}
 		a.step(plan.OpSetns, flags&^(unix.CLONE_NEWUSER|unix.CLONE_NEWPID|unix.CLONE_NEWTIME)).FD = a.container
 	}

@@ -54,10 +54,10 @@ func (a *assembly) devices() []device {
 }
 
 // deviceKinds are the file types of linux.devices[].type; u is an unbuffered character device.
-var deviceKinds = map[string]uint64{"c": unix.S_IFCHR, "u": unix.S_IFCHR, "b": unix.S_IFBLK, "p": unix.S_IFIFO}
+var deviceKinds = table[string, uint64]{{"c", unix.S_IFCHR}, {"u", unix.S_IFCHR}, {"b", unix.S_IFBLK}, {"p", unix.S_IFIFO}}
 
 func readDevice(s *specs.LinuxDevice) device {
-	d := device{path: path.Clean(s.Path), kind: deviceKinds[s.Type], mode: 0o666}
+	d := device{path: path.Clean(s.Path), kind: deviceKinds.get(s.Type), mode: 0o666}
 	if d.kind != unix.S_IFIFO {
 		d.number = unix.Mkdev(uint32(s.Major), uint32(s.Minor))
 	}

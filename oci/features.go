@@ -25,14 +25,14 @@ func Features() *features.Features {
 		Hooks:         texts(hook.Kinds),
 		MountOptions:  knownMountOptions(),
 		Linux: &features.Linux{
-			Namespaces:   sorted(maps.Keys(namespaceFlags)),
+			Namespaces:   sorted(namespaceFlags.keys()),
 			Capabilities: sorted(maps.Keys(capabilityBits())),
 			Cgroup:       &features.Cgroup{V1: is(true), V2: is(true), Systemd: is(true), SystemdUser: is(false), Rdma: is(true)},
 			Seccomp:      seccompFeatures(),
 			Apparmor:     &features.Apparmor{Enabled: is(true)},
 			Selinux:      &features.Selinux{Enabled: is(true)},
 			IntelRdt:     &features.IntelRdt{Enabled: is(true), Schemata: is(true), Monitoring: is(true)},
-			MemoryPolicy: &features.MemoryPolicy{Modes: sorted(maps.Keys(memoryModes)), Flags: sorted(maps.Keys(memoryFlags))},
+			MemoryPolicy: &features.MemoryPolicy{Modes: sorted(memoryModes.keys()), Flags: sorted(memoryFlags.keys())},
 			MountExtensions: &features.MountExtensions{
 				IDMap: &features.IDMap{Enabled: is(true)},
 			},
@@ -50,21 +50,21 @@ func seccompFeatures() *features.Seccomp {
 	operators := []specs.LinuxSeccompOperator{
 		specs.OpNotEqual, specs.OpLessThan, specs.OpLessEqual, specs.OpEqualTo, specs.OpGreaterEqual, specs.OpGreaterThan, specs.OpMaskedEqual,
 	}
-	known := slices.DeleteFunc(slices.Sorted(maps.Keys(seccompFlags)), func(f specs.LinuxSeccompFlag) bool { return !seccomp.KnownFlag(f) })
+	known := slices.DeleteFunc(slices.Sorted(seccompFlags.keys()), func(f specs.LinuxSeccompFlag) bool { return !seccomp.KnownFlag(f) })
 	return &features.Seccomp{
 		Enabled:   is(true),
 		Actions:   texts(slices.DeleteFunc(actions, func(a specs.LinuxSeccompAction) bool { return !seccomp.KnownAction(a) })),
 		Operators: texts(slices.DeleteFunc(operators, func(o specs.LinuxSeccompOperator) bool { return !seccomp.KnownOperator(o) })),
 		Archs:     texts(seccomp.Architectures(runtime.GOARCH)), KnownFlags: texts(known),
-		SupportedFlags: texts(slices.DeleteFunc(slices.Clone(known), func(f specs.LinuxSeccompFlag) bool { return !kernelHas(seccompFlags[f]) })),
+		SupportedFlags: texts(slices.DeleteFunc(slices.Clone(known), func(f specs.LinuxSeccompFlag) bool { return !kernelHas(seccompFlags.get(f)) })),
 	}
 }
 
 // seccompFlags are the kernel's numbers of the flags in a profile (seccomp(2)).
-var seccompFlags = map[specs.LinuxSeccompFlag]uintptr{
-	"SECCOMP_FILTER_FLAG_TSYNC": unix.SECCOMP_FILTER_FLAG_TSYNC, specs.LinuxSeccompFlagLog: unix.SECCOMP_FILTER_FLAG_LOG,
-	specs.LinuxSeccompFlagSpecAllow:        unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW,
-	specs.LinuxSeccompFlagWaitKillableRecv: unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | unix.SECCOMP_FILTER_FLAG_NEW_LISTENER,
+var seccompFlags = table[specs.LinuxSeccompFlag, uintptr]{
+	{"SECCOMP_FILTER_FLAG_TSYNC", unix.SECCOMP_FILTER_FLAG_TSYNC}, {specs.LinuxSeccompFlagLog, unix.SECCOMP_FILTER_FLAG_LOG},
+	{specs.LinuxSeccompFlagSpecAllow, unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+	{specs.LinuxSeccompFlagWaitKillableRecv, unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | unix.SECCOMP_FILTER_FLAG_NEW_LISTENER},
 }
 
 // kernelHas says whether the kernel has a flag: with one that it has it comes to look for the program, which is nowhere (seccomp(2), EFAULT).
@@ -79,13 +79,13 @@ func knownMountOptions() []string {
 		"bind", "rbind", "remount", "idmap", "ridmap", "tmpcopyup", "defaults", "src-nofollow", "dest-nofollow", "copy-symlink",
 		"atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
 	}
-	words = slices.AppendSeq(words, maps.Keys(mountFlags))
-	words = slices.AppendSeq(words, maps.Keys(superblockFlags))
-	words = slices.AppendSeq(words, maps.Keys(propagations))
-	for _, w := range slices.Collect(maps.Keys(mountFlags)) {
+	words = slices.AppendSeq(words, mountFlags.keys())
+	words = slices.AppendSeq(words, superblockFlags.keys())
+	words = slices.AppendSeq(words, propagations.keys())
+	for _, w := range slices.Collect(mountFlags.keys()) {
 		words = append(words, "r"+w)
 	}
-	for _, w := range slices.Collect(maps.Keys(propagations)) {
+	for _, w := range slices.Collect(propagations.keys()) {
 		words = append(words, "r"+w)
 	}
 	slices.Sort(words)

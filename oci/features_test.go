@@ -15,7 +15,7 @@ func TestFeaturesAreWhatTheCodeReads(t *testing.T) {
 			t.Errorf("mount option %s is not read", o)
 		}
 	}
-	for option := range mountFlags {
+	for option := range mountFlags.keys() {
 		if !slices.Contains(f.MountOptions, option) || !slices.Contains(f.MountOptions, "r"+option) {
 			t.Errorf("mount option %s, or r%s, is not told", option, option)
 		}

@@ -77,7 +77,7 @@ type IDMap struct {
 // String returns one line for golden texts.
 func (f FileRequest) String() string {
 	var b strings.Builder
-	b.WriteString(fileKindNames[f.Kind])
+	b.WriteString(fileKindNames.get(f.Kind))
 	if f.Path != "" {
 		fmt.Fprintf(&b, " %q", f.Path)
 	}
@@ -111,12 +111,12 @@ func (f FileRequest) String() string {
 	return b.String() + " ; " + f.Note
 }
 
-var fileKindNames = map[FileKind]string{
-	FileRootfs: "rootfs", FileExec: "exec", FileCgroup: "cgroup", FileCgroupTasks: "cgroup-tasks", FileProcfs: "procfs",
-	FileNamespace: "namespace", FileTree: "tree", FileMount: "mount", FileContainer: "container",
-	FileContainerNamespace: "container-namespace", FileCopyUp: "copy-up", FileStart: "start", FileExtra: "extra", FileHalt: "halt",
-	FileResctrl: "resctrl", FileUserNamespace: "user-namespace", FileAgent: "agent", FileTerminal: "terminal",
-	FileContainerRoot: "container-root", FileShown: "shown",
+var fileKindNames = table[FileKind, string]{
+	{FileRootfs, "rootfs"}, {FileExec, "exec"}, {FileCgroup, "cgroup"}, {FileCgroupTasks, "cgroup-tasks"}, {FileProcfs, "procfs"},
+	{FileNamespace, "namespace"}, {FileTree, "tree"}, {FileMount, "mount"}, {FileContainer, "container"},
+	{FileContainerNamespace, "container-namespace"}, {FileCopyUp, "copy-up"}, {FileStart, "start"}, {FileExtra, "extra"}, {FileHalt, "halt"},
+	{FileResctrl, "resctrl"}, {FileUserNamespace, "user-namespace"}, {FileAgent, "agent"}, {FileTerminal, "terminal"},
+	{FileContainerRoot, "container-root"}, {FileShown, "shown"},
 }
 
 // String returns the change as in "{set RDONLY recursive}".

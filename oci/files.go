@@ -77,7 +77,7 @@ func (r *Runtime) openFile(q *FileRequest, g given, maps idMaps) (f *os.File, ow
 	case FileShown:
 		f = g.shown
 	case FileContainerNamespace:
-		f, err = openOfContainer("ns/"+containerNamespaceFiles[q.Namespace], unix.O_RDONLY, g)
+		f, err = openOfContainer("ns/"+containerNamespaceFiles.get(q.Namespace), unix.O_RDONLY, g)
 		return f, true, err
 	case FileContainerRoot:
 		f, err = openOfContainer("root", unix.O_PATH|unix.O_DIRECTORY, g)

@@ -52,17 +52,17 @@ func fsName(f *os.File) string {
 	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
 		return "unknown"
 	}
-	if name, ok := fsNames[int64(st.Type)]; ok {
+	if name, ok := fsNames.find(int64(st.Type)); ok {
 		return name
 	}
 	return fmt.Sprintf("magic number %#x", st.Type)
 }
 
 // fsNames are the file systems that are met under volumes (include/uapi/linux/magic.h).
-var fsNames = map[int64]string{
-	unix.NFS_SUPER_MAGIC: "nfs", unix.FUSE_SUPER_MAGIC: "fuse", unix.OVERLAYFS_SUPER_MAGIC: "overlay", unix.TMPFS_MAGIC: "tmpfs",
-	unix.EXT4_SUPER_MAGIC: "ext4", unix.XFS_SUPER_MAGIC: "xfs", unix.BTRFS_SUPER_MAGIC: "btrfs", unix.PROC_SUPER_MAGIC: "proc",
-	unix.SYSFS_MAGIC: "sysfs", unix.CEPH_SUPER_MAGIC: "ceph", unix.SMB2_SUPER_MAGIC: "smb", unix.V9FS_MAGIC: "9p",
+var fsNames = table[int64, string]{
+	{unix.NFS_SUPER_MAGIC, "nfs"}, {unix.FUSE_SUPER_MAGIC, "fuse"}, {unix.OVERLAYFS_SUPER_MAGIC, "overlay"}, {unix.TMPFS_MAGIC, "tmpfs"},
+	{unix.EXT4_SUPER_MAGIC, "ext4"}, {unix.XFS_SUPER_MAGIC, "xfs"}, {unix.BTRFS_SUPER_MAGIC, "btrfs"}, {unix.PROC_SUPER_MAGIC, "proc"},
+	{unix.SYSFS_MAGIC, "sysfs"}, {unix.CEPH_SUPER_MAGIC, "ceph"}, {unix.SMB2_SUPER_MAGIC, "smb"}, {unix.V9FS_MAGIC, "9p"},
 }
 
 // namespace returns a user namespace with the mappings.

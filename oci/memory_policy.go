@@ -17,19 +17,19 @@ type memoryMode struct {
 	nodes  string
 }
 
-var memoryModes = map[specs.MemoryPolicyModeType]memoryMode{
-	specs.MpolDefault:            {unix.MPOL_DEFAULT, "none"},
-	specs.MpolLocal:              {unix.MPOL_LOCAL, "none"},
-	specs.MpolPreferred:          {unix.MPOL_PREFERRED, ""},
-	specs.MpolBind:               {unix.MPOL_BIND, "some"},
-	specs.MpolInterleave:         {unix.MPOL_INTERLEAVE, "some"},
-	specs.MpolWeightedInterleave: {unix.MPOL_WEIGHTED_INTERLEAVE, "some"},
-	specs.MpolPreferredMany:      {unix.MPOL_PREFERRED_MANY, "some"},
+var memoryModes = table[specs.MemoryPolicyModeType, memoryMode]{
+	{specs.MpolDefault, memoryMode{unix.MPOL_DEFAULT, "none"}},
+	{specs.MpolLocal, memoryMode{unix.MPOL_LOCAL, "none"}},
+	{specs.MpolPreferred, memoryMode{unix.MPOL_PREFERRED, ""}},
+	{specs.MpolBind, memoryMode{unix.MPOL_BIND, "some"}},
+	{specs.MpolInterleave, memoryMode{unix.MPOL_INTERLEAVE, "some"}},
+	{specs.MpolWeightedInterleave, memoryMode{unix.MPOL_WEIGHTED_INTERLEAVE, "some"}},
+	{specs.MpolPreferredMany, memoryMode{unix.MPOL_PREFERRED_MANY, "some"}},
 }
 
-var memoryFlags = map[specs.MemoryPolicyFlagType]uint64{
-	specs.MpolFNumaBalancing: unix.MPOL_F_NUMA_BALANCING, specs.MpolFRelativeNodes: unix.MPOL_F_RELATIVE_NODES,
-	specs.MpolFStaticNodes: unix.MPOL_F_STATIC_NODES,
+var memoryFlags = table[specs.MemoryPolicyFlagType, uint64]{
+	{specs.MpolFNumaBalancing, unix.MPOL_F_NUMA_BALANCING}, {specs.MpolFRelativeNodes, unix.MPOL_F_RELATIVE_NODES},
+	{specs.MpolFStaticNodes, unix.MPOL_F_STATIC_NODES},
 }
 
 // setMemoryPolicy is for what the process allocates from here on; it survives the exec, and its children have it too.
@@ -38,9 +38,9 @@ func (a *assembly) setMemoryPolicy() {
 	if p == nil {
 		return
 	}
-	mode := memoryModes[p.Mode].number
+	mode := memoryModes.get(p.Mode).number
 	for _, f := range p.Flags {
-		mode |= memoryFlags[f]
+		mode |= memoryFlags.get(f)
 	}
 	a.about("set the memory policy %s", p.Mode)
 	a.step(plan.OpSetMempolicy, mode).Blob = nodeMask(p.Nodes)

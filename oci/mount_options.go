@@ -89,37 +89,37 @@ type fsOption struct{ key, value string }
 
 // The flags of a mount by their option (runtime-spec config.md, "Linux mount options"). An access time mode replaces the others, so
 // that each clears them all; relatime is the mode 0. The same words with an r in front are for the whole tree.
-var mountFlags = map[string]change{
-	"ro":            {set: unix.MOUNT_ATTR_RDONLY},
-	"rw":            {clear: unix.MOUNT_ATTR_RDONLY},
-	"nosuid":        {set: unix.MOUNT_ATTR_NOSUID},
-	"suid":          {clear: unix.MOUNT_ATTR_NOSUID},
-	"nodev":         {set: unix.MOUNT_ATTR_NODEV},
-	"dev":           {clear: unix.MOUNT_ATTR_NODEV},
-	"noexec":        {set: unix.MOUNT_ATTR_NOEXEC},
-	"exec":          {clear: unix.MOUNT_ATTR_NOEXEC},
-	"nodiratime":    {set: unix.MOUNT_ATTR_NODIRATIME},
-	"diratime":      {clear: unix.MOUNT_ATTR_NODIRATIME},
-	"nosymfollow":   {set: unix.MOUNT_ATTR_NOSYMFOLLOW},
-	"symfollow":     {clear: unix.MOUNT_ATTR_NOSYMFOLLOW},
-	"noatime":       {set: unix.MOUNT_ATTR_NOATIME, clear: unix.MOUNT_ATTR__ATIME},
-	"strictatime":   {set: unix.MOUNT_ATTR_STRICTATIME, clear: unix.MOUNT_ATTR__ATIME},
-	"relatime":      {clear: unix.MOUNT_ATTR__ATIME},
-	"atime":         {clear: unix.MOUNT_ATTR__ATIME},
-	"norelatime":    {clear: unix.MOUNT_ATTR__ATIME},
-	"nostrictatime": {clear: unix.MOUNT_ATTR__ATIME},
+var mountFlags = table[string, change]{
+	{"ro", change{set: unix.MOUNT_ATTR_RDONLY}},
+	{"rw", change{clear: unix.MOUNT_ATTR_RDONLY}},
+	{"nosuid", change{set: unix.MOUNT_ATTR_NOSUID}},
+	{"suid", change{clear: unix.MOUNT_ATTR_NOSUID}},
+	{"nodev", change{set: unix.MOUNT_ATTR_NODEV}},
+	{"dev", change{clear: unix.MOUNT_ATTR_NODEV}},
+	{"noexec", change{set: unix.MOUNT_ATTR_NOEXEC}},
+	{"exec", change{clear: unix.MOUNT_ATTR_NOEXEC}},
+	{"nodiratime", change{set: unix.MOUNT_ATTR_NODIRATIME}},
+	{"diratime", change{clear: unix.MOUNT_ATTR_NODIRATIME}},
+	{"nosymfollow", change{set: unix.MOUNT_ATTR_NOSYMFOLLOW}},
+	{"symfollow", change{clear: unix.MOUNT_ATTR_NOSYMFOLLOW}},
+	{"noatime", change{set: unix.MOUNT_ATTR_NOATIME, clear: unix.MOUNT_ATTR__ATIME}},
+	{"strictatime", change{set: unix.MOUNT_ATTR_STRICTATIME, clear: unix.MOUNT_ATTR__ATIME}},
+	{"relatime", change{clear: unix.MOUNT_ATTR__ATIME}},
+	{"atime", change{clear: unix.MOUNT_ATTR__ATIME}},
+	{"norelatime", change{clear: unix.MOUNT_ATTR__ATIME}},
+	{"nostrictatime", change{clear: unix.MOUNT_ATTR__ATIME}},
 }
 
 // Flags of the superblock, with the one that each takes back; "" where it is one to set. They are set when a file system is made and do not
 // touch a bind mount (mount(2), MS_BIND). silent and loud are about messages of the kernel that fsopen(2) hands to the caller, and
 // iversion is what file systems have decided by themselves since Linux 6.6.
-var superblockFlags = map[string]string{
-	"sync": "", "dirsync": "", "mand": "", "lazytime": "",
-	"async": "sync", "nomand": "mand", "nolazytime": "lazytime", "silent": "-", "loud": "-", "iversion": "-", "noiversion": "-",
+var superblockFlags = table[string, string]{
+	{"sync", ""}, {"dirsync", ""}, {"mand", ""}, {"lazytime", ""},
+	{"async", "sync"}, {"nomand", "mand"}, {"nolazytime", "lazytime"}, {"silent", "-"}, {"loud", "-"}, {"iversion", "-"}, {"noiversion", "-"},
 }
 
-var propagations = map[string]uint64{
-	"private": unix.MS_PRIVATE, "slave": unix.MS_SLAVE, "shared": unix.MS_SHARED, "unbindable": unix.MS_UNBINDABLE,
+var propagations = table[string, uint64]{
+	{"private", unix.MS_PRIVATE}, {"slave", unix.MS_SLAVE}, {"shared", unix.MS_SHARED}, {"unbindable", unix.MS_UNBINDABLE},
 }
 
 // parseMountOptions reads the options of a mount. What it does not know goes to the file system.
@@ -168,16 +168,16 @@ func (o *mountOptions) flag(s string) bool {
 		o.given = true
 		return true
 	}
-	if c, ok := mountFlags[s]; ok {
+	if c, ok := mountFlags.find(s); ok {
 		o.flags.add(c)
 		o.given = true
 		return true
 	}
-	if c, ok := mountFlags[strings.TrimPrefix(s, "r")]; ok {
+	if c, ok := mountFlags.find(strings.TrimPrefix(s, "r")); ok {
 		o.tree.add(c)
 		return true
 	}
-	back, ok := superblockFlags[s]
+	back, ok := superblockFlags.find(s)
 	switch {
 	case !ok:
 		return false
@@ -192,7 +192,7 @@ func (o *mountOptions) flag(s string) bool {
 
 func (o *mountOptions) propagate(s string) bool {
 	for _, recursive := range []bool{false, true} {
-		if p, ok := propagations[s]; ok {
+		if p, ok := propagations.find(s); ok {
 			o.propagation = append(o.propagation, Attributes{Propagation: p, Recursive: recursive})
 			return true
 		}
@@ -256,7 +256,7 @@ func (o *mountOptions) treeFlags() uint64 {
 
 // superblock says whether an option is a flag of the superblock.
 func (f fsOption) superblock() bool {
-	_, ok := superblockFlags[f.key]
+	_, ok := superblockFlags.find(f.key)
 	return ok && f.value == ""
 }
 

@@ -16,17 +16,17 @@ import (
 )
 
 // namespaceFlags are the CLONE_NEW* of the types of linux.namespaces.
-var namespaceFlags = map[specs.LinuxNamespaceType]uint64{
-	specs.PIDNamespace: unix.CLONE_NEWPID, specs.NetworkNamespace: unix.CLONE_NEWNET, specs.MountNamespace: unix.CLONE_NEWNS,
-	specs.IPCNamespace: unix.CLONE_NEWIPC, specs.UTSNamespace: unix.CLONE_NEWUTS, specs.UserNamespace: unix.CLONE_NEWUSER,
-	specs.CgroupNamespace: unix.CLONE_NEWCGROUP, specs.TimeNamespace: unix.CLONE_NEWTIME,
+var namespaceFlags = table[specs.LinuxNamespaceType, uint64]{
+	{specs.PIDNamespace, unix.CLONE_NEWPID}, {specs.NetworkNamespace, unix.CLONE_NEWNET}, {specs.MountNamespace, unix.CLONE_NEWNS},
+	{specs.IPCNamespace, unix.CLONE_NEWIPC}, {specs.UTSNamespace, unix.CLONE_NEWUTS}, {specs.UserNamespace, unix.CLONE_NEWUSER},
+	{specs.CgroupNamespace, unix.CLONE_NEWCGROUP}, {specs.TimeNamespace, unix.CLONE_NEWTIME},
 }
 
 // containerNamespaceFiles are the names in /proc/PID/ns. A process that is about to execute the workload is in the time namespace of its
 // children only then.
-var containerNamespaceFiles = map[uint64]string{
-	unix.CLONE_NEWNET: "net", unix.CLONE_NEWNS: "mnt", unix.CLONE_NEWIPC: "ipc", unix.CLONE_NEWUTS: "uts", unix.CLONE_NEWCGROUP: "cgroup",
-	unix.CLONE_NEWTIME: "time_for_children",
+var containerNamespaceFiles = table[uint64, string]{
+	{unix.CLONE_NEWNET, "net"}, {unix.CLONE_NEWNS, "mnt"}, {unix.CLONE_NEWIPC, "ipc"}, {unix.CLONE_NEWUTS, "uts"}, {unix.CLONE_NEWCGROUP, "cgroup"},
+	{unix.CLONE_NEWTIME, "time_for_children"},
 }
 
 // namespace returns the entry of a type, nil: the container stays in the daemon's.
@@ -72,7 +72,7 @@ func (a *assembly) enterCgroups() {
 //   - time with offsets: they can be set only while nobody is in it, and unshare(2) moves the process at its exec.
 func (a *assembly) requestNamespaces() {
 	for _, n := range a.inJoinOrder() {
-		flag := namespaceFlags[n.Type]
+		flag := namespaceFlags.get(n.Type)
 		switch {
 		case n.Path != "":
 			a.requestJoin(n, flag)

@@ -41,7 +41,7 @@ func probeHost(m *cgroup.Manager) (Host, error) {
 	h.probeUser()
 	h.RaiseLimits = h.Capabilities&(1<<unix.CAP_SYS_RESOURCE) != 0 && !h.UserNamespace
 	h.HardLimits = make(map[int]uint64, len(rlimits))
-	for name, resource := range rlimits {
+	for name, resource := range rlimits.all() {
 		var l unix.Rlimit
 		if err := unix.Prlimit(0, resource, nil, &l); err != nil {
 			return Host{}, fmt.Errorf("read %s: %w", name, err)

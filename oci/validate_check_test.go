@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -148,9 +147,9 @@ func TestSectionsExist(t *testing.T) {
 			}
 		}
 	}
-	for _, field := range slices.Sorted(maps.Keys(sections)) {
-		if !headings[sections[field]] {
-			t.Errorf("%s: the runtime spec has no %s", field, sections[field])
+	for _, field := range slices.Sorted(sections.keys()) {
+		if !headings[sections.get(field)] {
+			t.Errorf("%s: the runtime spec has no %s", field, sections.get(field))
 		}
 	}
 }

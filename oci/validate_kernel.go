@@ -65,7 +65,7 @@ func (v *validator) memoryPolicy() {
 	if p == nil {
 		return
 	}
-	mode, ok := memoryModes[p.Mode]
+	mode, ok := memoryModes.find(p.Mode)
 	switch {
 	case !ok:
 		v.invalid(field+".mode", "invalid memory policy mode %q", p.Mode)
@@ -83,7 +83,7 @@ func (v *validator) memoryPolicy() {
 // memoryFlags: which flags go together is in set_mempolicy(2).
 func (v *validator) memoryFlags(field string, p *specs.LinuxMemoryPolicy) {
 	for i, f := range p.Flags {
-		if _, ok := memoryFlags[f]; !ok {
+		if _, ok := memoryFlags.find(f); !ok {
 			v.invalid(at(field, i), "invalid memory policy flag %q", f)
 		}
 	}
@@ -95,7 +95,7 @@ func (v *validator) memoryFlags(field string, p *specs.LinuxMemoryPolicy) {
 	if has(specs.MpolFNumaBalancing) && !balanced {
 		v.invalid(field, "MPOL_F_NUMA_BALANCING is for MPOL_BIND and MPOL_PREFERRED_MANY")
 	}
-	if memoryModes[p.Mode].nodes == "none" && len(p.Flags) > 0 {
+	if memoryModes.get(p.Mode).nodes == "none" && len(p.Flags) > 0 {
 		v.invalid(field, "%s has none", p.Mode)
 	}
 }

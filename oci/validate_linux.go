@@ -33,7 +33,7 @@ func (v *validator) linux() {
 	_, err := rootPropagation(l.RootfsPropagation)
 	v.add(err)
 	if p := l.Personality; p != nil {
-		if _, ok := personalities[p.Domain]; !ok {
+		if _, ok := personalities.find(p.Domain); !ok {
 			v.invalid("linux.personality.domain", "%q: unknown", p.Domain)
 		}
 		if len(p.Flags) > 0 {
@@ -46,7 +46,7 @@ func (v *validator) namespaces() {
 	seen := map[specs.LinuxNamespaceType]bool{}
 	for i, n := range v.spec.Linux.Namespaces {
 		field := at("linux.namespaces", i)
-		if _, ok := namespaceFlags[n.Type]; !ok {
+		if _, ok := namespaceFlags.find(n.Type); !ok {
 			v.invalid(field+".type", "%q: unknown", n.Type)
 		}
 		if seen[n.Type] {
@@ -134,7 +134,7 @@ func (v *validator) device(field string, d *specs.LinuxDevice) {
 		v.invalid(field+".path", "%q: not an absolute path of a file", d.Path)
 	}
 	v.text(field+".path", d.Path)
-	if _, ok := deviceKinds[d.Type]; !ok {
+	if _, ok := deviceKinds.find(d.Type); !ok {
 		v.invalid(field+".type", "%q: none of c, b, u, p", d.Type)
 	}
 	v.number(field, d.Major, d.Minor)

@@ -78,8 +78,8 @@ func (v *validator) mountOptions(field string, m *specs.Mount) {
 }
 
 func knownFlag(s string) bool {
-	_, mount := mountFlags[s]
-	_, super := superblockFlags[s]
+	_, mount := mountFlags.find(s)
+	_, super := superblockFlags.find(s)
 	return mount || super
 }
 

@@ -85,7 +85,7 @@ func (v *validator) rlimits(field string, all []specs.POSIXRlimit) {
 	seen := map[string]bool{}
 	for i, l := range all {
 		entry := at(field, i)
-		if _, ok := rlimits[l.Type]; !ok {
+		if _, ok := rlimits.find(l.Type); !ok {
 			v.invalid(entry+".type", "%q: unknown", l.Type)
 		}
 		if seen[l.Type] {
@@ -103,7 +103,7 @@ func (v *validator) priorities(field string, p *specs.Process) {
 		v.scheduler(field+".scheduler", s)
 	}
 	if io := p.IOPriority; io != nil {
-		if _, ok := ioprioClasses[io.Class]; !ok {
+		if _, ok := ioprioClasses.find(io.Class); !ok {
 			v.invalid(field+".ioPriority.class", "%q: unknown", io.Class)
 		}
 		if io.Priority < 0 || io.Priority > 7 {
@@ -126,11 +126,11 @@ func (v *validator) cpus(field, list string) {
 }
 
 func (v *validator) scheduler(field string, s *specs.Scheduler) {
-	if _, ok := schedPolicies[s.Policy]; !ok {
+	if _, ok := schedPolicies.find(s.Policy); !ok {
 		v.invalid(field+".policy", "%q: unknown", s.Policy)
 	}
 	for i, f := range s.Flags {
-		if _, ok := schedFlags[f]; !ok {
+		if _, ok := schedFlags.find(f); !ok {
 			v.invalid(at(field+".flags", i), "%q: unknown", f)
 		}
 	}
