@@ -38,8 +38,13 @@ func Features() *features.Features {
 			},
 			NetDevices: &features.NetDevices{Enabled: is(true)},
 		},
+		PotentiallyUnsafeConfigAnnotations: unsafeAnnotations,
 	}
 }
+
+// unsafeAnnotations are those that are acted on (packages cgroup/systemd and checkpoint): an engine is to think before it passes them
+// on. One that ends with a dot stands for all that begin so.
+var unsafeAnnotations = []string{"org.criu.config", "org.systemd.property."}
 
 // seccompFeatures is what package seccomp compiles, and which of its flags the kernel has.
 func seccompFeatures() *features.Seccomp {

@@ -25,6 +25,9 @@ func TestFeaturesAreWhatTheCodeReads(t *testing.T) {
 			t.Errorf("mount option %s is not told", want)
 		}
 	}
+	if !slices.Contains(f.PotentiallyUnsafeConfigAnnotations, "org.systemd.property.") {
+		t.Errorf("unsafe annotations: %q", f.PotentiallyUnsafeConfigAnnotations)
+	}
 	equal(t, "hooks", len(f.Hooks), 6)
 	equal(t, "namespaces", len(f.Linux.Namespaces), 8)
 	equal(t, "capabilities", len(f.Linux.Capabilities), len(capabilityBits()))
