@@ -391,6 +391,10 @@ func mountRowsAlone() []row {
 			edit: func(k *bundle) { k.mapUsers(100000); k.withoutNamespace(specs.NetworkNamespace) },
 			sees: []sight{{"mount type /sys", "sysfs"}, {"mount flags /sys", "~^ro,nosuid,nodev,noexec"}, {"list /sys/class/net", "~\\blo\\b"}},
 		}, {
+			id: "mounts.proc.userns", of: "6.2 proc and sysfs", alone: true, // of a PID namespace that is not its own
+			edit: func(k *bundle) { k.mapUsers(100000); k.withoutNamespace(specs.PIDNamespace) },
+			sees: []sight{{"mount type /proc", "proc"}, {"mount flags /proc", "~nosuid,nodev,noexec"}, {"status Pid", "!~^1$"}},
+		}, {
 			id: "mounts.remount", of: "6.2 remount", alone: true,
 			edit: func(k *bundle) {
 				k.mount("bind", k.made("again"), "/again", "bind")

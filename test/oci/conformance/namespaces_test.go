@@ -295,6 +295,9 @@ func userRows() []row {
 			id: "cgroup.ownership.readonly", of: "6.4 cgroup ownership", lane: "v2",
 			sees: []sight{{"stat /sys/fs/cgroup/cgroup.procs", "~ 65534:"}},
 		}, {
+			id: "uidMappings.unmapped", of: "6.4 mappings", refused: "user",
+			edit: func(k *bundle) { k.Process.User.UID = 70000 },
+		}, {
 			id: "uidMappings.noNamespace", of: "6.4 mappings", refused: "linux.uidMappings",
 			edit: func(k *bundle) { k.withoutNamespace(specs.UserNamespace) },
 		}, {

@@ -155,6 +155,24 @@ func lifeCycleRows() []row {
 			b.fails("delete", "never-there")
 			b.ok("delete", "--force", "never-there")
 		}),
+		op("delete.created", func(b *bench) { // as in runc, it is stopped first: engines give up a container so
+			c := b.bundle().create()
+			c.delete()
+			b.fails("state", c.id)
+			if alive(c.pid) {
+				b.errorf("its process is still there")
+			}
+		}),
+		op("noProcess", func(b *bench) { // config.md: process is needed when start is called, at the latest
+			k := b.bundle()
+			k.Process = nil
+			id := k.id()
+			k.save(id, "")
+			if r := k.command(k.args("create", id)...); r.code == 0 {
+				b.fails("start", id)
+				b.ok("delete", "--force", id)
+			}
+		}),
 		op("delete.force", func(b *bench) {
 			c := b.bundle().create()
 			c.start()
@@ -513,6 +531,9 @@ func verifyFeatures(b *bench) {
 				b.errorf("%s: no %s", what, n)
 			}
 		}
+	}
+	if !slices.ContainsFunc(f.PotentiallyUnsafeConfigAnnotations, func(a string) bool { return strings.HasPrefix(a, "org.systemd.property") }) {
+		b.errorf("potentiallyUnsafeConfigAnnotations: %q", f.PotentiallyUnsafeConfigAnnotations)
 	}
 	if f.OCIVersionMin != "1.0.0" || f.OCIVersionMax != specs.Version {
 		b.errorf("versions %s to %s", f.OCIVersionMin, f.OCIVersionMax)

@@ -58,6 +58,10 @@ func memoryRows() []row {
 				cg("", "memory.swap.max", fmt.Sprint(32*mib)), // v2 counts swap apart
 			},
 		}, {
+			id: "resources.memory.swappiness.v2", of: "6.4 resources.memory", lane: "v2", alone: true, // v2 has none: a warning
+			edit: memory(specs.LinuxMemory{Swappiness: new(uint64(30))}),
+			sees: []sight{cg("", "memory.max", "max")},
+		}, {
 			id: "resources.memory.unlimited.v1", of: "6.4 resources.memory", lane: "v1", alone: true,
 			edit: memory(specs.LinuxMemory{Limit: new(int64(-1)), Swap: new(int64(-1))}),
 			sees: []sight{cg("memory", "memory.limit_in_bytes", "~^9223372036854771712$"), cg("memory", "memory.memsw.limit_in_bytes", "~^9223372036854771712$")},
@@ -176,6 +180,8 @@ func pidsRows() []row {
 		{
 			id: "resources.pids", of: "6.4 resources.pids", fields: resourceFields("pids", "limit"), edit: pids(50),
 			sees: []sight{cg("pids", "pids.max", "50")},
+		}, {
+			id: "resources.pids.zero", of: "6.4 resources.pids", alone: true, edit: pids(0), sees: []sight{cg("pids", "pids.max", "max")},
 		}, {
 			id: "resources.pids.unlimited", of: "6.4 resources.pids", alone: true, edit: pids(-1), sees: []sight{cg("pids", "pids.max", "max")},
 		},
@@ -402,6 +408,13 @@ func pathRows() []row {
 				k.withoutNamespace(specs.CgroupNamespace)
 			},
 			sees: []sight{{"read /proc/self/cgroup", "~:" + place.cgroup + "/deep/er(\n|$)"}},
+		}, {
+			id: "cgroupsPath.relative", of: "6.4 cgroupsPath", alone: true, // to a place of the runtime's choice
+			edit: func(k *bundle) {
+				k.Linux.CgroupsPath = strings.TrimPrefix(place.cgroup, "/") + "/relative"
+				k.withoutNamespace(specs.CgroupNamespace)
+			},
+			sees: []sight{{"read /proc/self/cgroup", "~" + place.cgroup + "/relative(\n|$)"}},
 		}, {
 			id: "cgroupsPath.none", of: "6.4 cgroupsPath",
 			run: func(b *bench) {

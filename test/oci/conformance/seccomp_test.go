@@ -161,7 +161,11 @@ func filterRows() []row {
 		},
 		{
 			id: "seccomp.action.notify", of: "6.4 seccomp", fields: []string{"linux.seccomp.listenerPath", "linux.seccomp.listenerMetadata"},
-			run: notify,
+			run: func(b *bench) { notify(b) },
+		},
+		{
+			id: "seccomp.flags.wait_killable_recv", of: "6.4 seccomp", // only with a listener
+			run: func(b *bench) { notify(b, specs.LinuxSeccompFlagWaitKillableRecv) },
 		},
 		{
 			id: "seccomp.notify.noListener", of: "6.4 seccomp", refused: "listener",
@@ -203,7 +207,7 @@ func needsAMD64() string {
 }
 
 // notify is the agent's side: one connection, a state with the descriptor beside it, and answers to what the container calls.
-func notify(b *bench) {
+func notify(b *bench, flags ...specs.LinuxSeccompFlag) {
 	path := b.path("agent.sock")
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	b.must(err)
@@ -211,7 +215,7 @@ func notify(b *bench) {
 	k := b.bundle()
 	k.Annotations = map[string]string{"org.example": "notify"}
 	f := filter(on(specs.ActNotify, "getpgid"))
-	f.ListenerPath, f.ListenerMetadata, f.Flags = path, "the agent's own words", nil
+	f.ListenerPath, f.ListenerMetadata, f.Flags = path, "the agent's own words", flags
 	k.Linux.Seccomp = f
 	k.asks = []string{"call getpgid 0"}
 	type received struct {
