@@ -9,12 +9,21 @@ import (
 
 	"crisp/conmon"
 	"crisp/conmon/plan"
+	"crisp/oci/cgroup"
+	"crisp/oci/hook"
 
 	"golang.org/x/sys/unix"
 )
 
-// programError gives a failure to execute the workload the words that runc has for it: engines tell 126 and 127 from others by them.
+// programError gives a failure to make a process the words that runc has for it: engines tell 126 and 127 from others by them.
 func programError(err error, name string) error {
+	var h *hook.Error
+	if errors.As(err, &h) {
+		return fmt.Errorf("error running %s hook #%d: %w", h.Kind, h.Index, err)
+	}
+	if errors.Is(err, cgroup.ErrBusy) {
+		return fmt.Errorf("container's cgroup is not empty: %w", err)
+	}
 	var s *conmon.StepError
 	if !errors.As(err, &s) || s.Index < 0 || s.Note != "exec "+name {
 		return err
