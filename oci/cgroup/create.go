@@ -112,7 +112,23 @@ func (c *Cgroup) make(h *hierarchy) (made bool, err error) {
 	if err == nil && procs != "" {
 		err = fmt.Errorf("%w: %s has processes %s", ErrBusy, path.Join(h.dir, p), strings.Join(strings.Fields(procs), " "))
 	}
+	if err == nil && h.frozen(p) {
+		err = fmt.Errorf("%w: %s", ErrFrozen, path.Join(h.dir, p))
+	}
 	return false, err
+}
+
+// frozen says whether somebody has frozen a cgroup, or has asked for that.
+func (h *hierarchy) frozen(p string) bool {
+	name, thawed := "cgroup.freeze", "0"
+	if !h.v2 {
+		if !slices.Contains(h.available(), "freezer") {
+			return false
+		}
+		name, thawed = "freezer.state", "THAWED"
+	}
+	state, err := h.read(path.Join(p, name))
+	return err == nil && strings.TrimSpace(state) != thawed
 }
 
 // wantedControllers are switched on for every container on v2, for its limits now and later and for its stats. Others, like

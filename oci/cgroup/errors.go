@@ -19,6 +19,8 @@ var (
 var (
 	// ErrBusy: the cgroup has processes.
 	ErrBusy = errors.New("cgroup in use")
+	// ErrFrozen: the cgroup was there, and frozen: what is made in it would never run.
+	ErrFrozen = errors.New("cgroup unexpectedly frozen")
 	// ErrNoDriver: the path has the systemd driver's form "slice:prefix:name".
 	ErrNoDriver = errors.New("a path for the systemd cgroup driver, which is not in use")
 )

@@ -24,6 +24,9 @@ func programError(err error, name string) error {
 	if errors.Is(err, cgroup.ErrBusy) {
 		return fmt.Errorf("container's cgroup is not empty: %w", err)
 	}
+	if errors.Is(err, cgroup.ErrFrozen) {
+		return fmt.Errorf("container's cgroup unexpectedly frozen: %w", err)
+	}
 	var s *conmon.StepError
 	if !errors.As(err, &s) || s.Index < 0 || s.Note != "exec "+name {
 		return err
