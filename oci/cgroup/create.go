@@ -176,8 +176,21 @@ func forParents(p string, f func(dir string) error) error {
 	return errors.Join(errs...)
 }
 
+// inhabited says whether a cgroup has processes, which only the root may have beside children with controllers. The kernel lets some controllers be
+// switched on there all the same, and then nobody into the children (cgroup-v2.rst, "Threads").
+func (h *hierarchy) inhabited(dir string) bool {
+	if _, err := h.read(path.Join(dir, "cgroup.type")); err != nil { // the root has none
+		return false
+	}
+	procs, err := h.read(path.Join(dir, "cgroup.procs"))
+	return err == nil && procs != ""
+}
+
 // enable switches controllers on: together, or else each that can be.
 func (h *hierarchy) enable(dir string, names []string) error {
+	if h.inhabited(dir) {
+		return fmt.Errorf("%s: controllers cannot be switched on where processes are: %w", path.Join(h.dir, dir), unix.EBUSY)
+	}
 	file := path.Join(dir, "cgroup.subtree_control")
 	if h.write(file, "+"+strings.Join(names, " +")) == nil {
 		return nil

@@ -102,6 +102,9 @@ func (c *Cgroup) OOMFile() (*os.File, error) {
 		name = path.Join(c.path, "memory.events")
 	}
 	fd, err := h.open(name, unix.O_RDONLY)
+	if errors.Is(err, unix.ENOENT) && h.v2 { // nobody switched the controller on for it
+		err = fmt.Errorf("%w: %w", ErrNoController, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -3,13 +3,13 @@
 package engines
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -53,7 +53,8 @@ type engine struct {
 	dir     string // all that it keeps
 	cgroup  string // containers are below it
 	runtime string
-	command []string // the program and the flags for all its commands
+	command []string            // the program and the flags for all its commands
+	user    *syscall.Credential // who runs it; nil: root
 }
 
 // newEngine skips the test where the program is not installed, and looks for leaks at its end.
@@ -115,13 +116,38 @@ func (e *engine) try(args ...string) (stdout, stderr string, err error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, e.command[0], append(e.command[1:len(e.command):len(e.command)], args...)...)
 	cmd.Env = append(os.Environ(), "CONTAINERS_CONF="+e.path("containers.conf"), "TMPDIR="+e.dir, "XDG_RUNTIME_DIR=/run")
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	if e.user != nil {
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + e.path("home"), "XDG_RUNTIME_DIR=" + e.path("run"), "CONTAINERS_CONF=" + e.path("containers.conf")}
+		cmd.Dir, cmd.SysProcAttr = e.path("home"), &syscall.SysProcAttr{Credential: e.user}
+	}
+	// Files: podman without root leaves a process behind that holds them.
+	out, errs := e.file("out"), e.file("err")
+	defer out.Close()
+	defer errs.Close()
+	cmd.Stdout, cmd.Stderr = out, errs
 	err = cmd.Run()
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	return out.String(), errs.String(), err
+	return e.content(out), e.content(errs), err
+}
+
+func (e *engine) file(name string) *os.File {
+	e.t.Helper()
+	f, err := os.CreateTemp(e.dir, name)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return f
+}
+
+func (e *engine) content(f *os.File) string {
+	e.t.Helper()
+	b, err := os.ReadFile(f.Name())
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return string(b)
 }
 
 // run is try for a command that succeeds.

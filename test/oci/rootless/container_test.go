@@ -5,6 +5,7 @@ package rootless
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -173,8 +174,10 @@ func TestNamespacesOfUsersContainers(t *testing.T) {
 	u := newUser(t)
 	u.bundle("c", `cat /proc/sys/kernel/shmmax /proc/sys/net/ipv4/ip_default_ttl; cut -d. -f1 /proc/uptime | grep -cE '^[0-9]{9}$'
 mount | grep -cE ' on /(sys|proc|dev/mqueue) '; ip addr show lo | grep -c 'inet 127'`, func(s *specs.Spec) {
-		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace},
-			specs.LinuxNamespace{Type: specs.CgroupNamespace}, specs.LinuxNamespace{Type: specs.TimeNamespace})
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace}, specs.LinuxNamespace{Type: specs.TimeNamespace})
+		if !slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.CgroupNamespace }) {
+			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.CgroupNamespace}) // spec has it on v2
+		}
 		s.Linux.Sysctl = map[string]string{"kernel.shmmax": "5555", "net.ipv4.ip_default_ttl": "77"}
 		s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 500_000_000}}
 		for i := range s.Mounts {

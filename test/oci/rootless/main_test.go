@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 		dir, err := os.MkdirTemp("", "u")
 		if err == nil {
 			defer os.RemoveAll(dir)
-			err = errors.Join(enrol(dir), makeImage(dir))
+			err = errors.Join(os.Chmod(dir, 0o755), enrol(dir), makeImage(dir), copyRuntime(dir))
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -104,6 +104,22 @@ func makeImage(dir string) error {
 		return fmt.Errorf("tar: %w\n%s", err, out)
 	}
 	return nil
+}
+
+// runtime is a copy of the runtime under test, which need not lie where a user may go.
+var runtime string
+
+func copyRuntime(dir string) error {
+	from, err := build.OCIRuntime()
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	runtime = filepath.Join(dir, filepath.Base(from))
+	return os.WriteFile(runtime, text, 0o755)
 }
 
 func needTools(t *testing.T) {

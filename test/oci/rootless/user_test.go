@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"crisp/test/build"
 	"crisp/test/isolate"
 	"crisp/test/lane"
 	"crisp/test/leak"
@@ -32,10 +31,6 @@ type user struct {
 // newUser looks for what the test has left behind, at its end.
 func newUser(t *testing.T) *user {
 	t.Helper()
-	runtime, err := build.OCIRuntime()
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir, err := os.MkdirTemp("", "u")
 	if err != nil {
 		t.Fatal(err)
