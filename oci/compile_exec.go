@@ -95,7 +95,9 @@ func (a *assembly) enterContainer() {
 		for _, n := range a.spec.Linux.Namespaces {
 			flags |= namespaceFlags.get(n.Type)
 		}
-		a.step(plan.OpSetns, flags&^(unix.CLONE_NEWUSER|unix.CLONE_NEWPID|unix.CLONE_NEWTIME)).FD = a.container
+		if flags &^= unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWTIME; flags != 0 { // 0: all are the host's
+			a.step(plan.OpSetns, flags).FD = a.container
+		}
 	}
 	a.close(a.container)
 	a.enterRoot()

@@ -332,13 +332,25 @@ func TestNamespacesAreInherited(t *testing.T) {
 	b := newBench(t)
 	s := b.spec("facts")
 	s.Linux.Namespaces, s.Hostname, s.Linux.Sysctl = nil, "", nil
-	f := b.create(s).facts()
+	s.Process.Args = []string{"/probe", "wait"}
+	k := b.running(s)
+	out, x := k.exec(s.Process, "facts", "/probe")
+	if x.Code != 0 {
+		t.Fatalf("exec: %+v %s", x, out)
+	}
+	f := readFacts(t, out)
+	equal(t, "the root's program", f.Paths["/probe"].Error, "")
 	for _, name := range []string{"mnt", "uts", "ipc", "net", "pid", "cgroup", "time", "user"} {
 		want, err := os.Readlink("/proc/self/ns/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "namespace "+name, f.Namespaces[name], want)
+		own, err := os.Readlink("/proc/" + itoa(k.Pid) + "/ns/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "namespace "+name, own, want)
+		equal(t, "the exec's namespace "+name, f.Namespaces[name], want)
 	}
 	for field, change := range map[string]func(*specs.Spec){
 		"hostname":                                func(s *specs.Spec) { s.Hostname = "x" },
