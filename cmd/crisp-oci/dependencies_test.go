@@ -25,10 +25,8 @@ var linked = map[string]string{
 	"unicode/utf8": "", "unsafe": "",
 	// Linked, and as a rule not called by the commands of a container's life.
 	"fmt": "errors", "reflect": "of fmt and encoding/json", "encoding/json": "config.json that is unusual, output of state and others",
-	"encoding/base64": "of encoding/json", "encoding/binary": "programs and plans", "encoding/hex": "names of compiled profiles",
+	"encoding/base64": "of encoding/json", "encoding/binary": "programs and plans",
 	"log/slog": "the log", "log": "of log/slog", "log/internal": "of log/slog", "log/slog/internal": "of log/slog", "os/exec": "ps and criu", "text/tabwriter": "list",
-	"crypto/sha256": "keys of compiled profiles", "crypto": "of crypto/sha256", "crypto/cipher": "of crypto/sha256",
-	"crypto/fips140": "of crypto/sha256", "crypto/subtle": "of crypto/sha256",
 
 	"golang.org/x/sys/unix":                                    "system calls",
 	"github.com/opencontainers/runtime-spec/specs-go":          "config.json",

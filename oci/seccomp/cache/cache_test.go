@@ -148,6 +148,24 @@ func TestOnlyOwnEntriesAreTrusted(t *testing.T) {
 	}
 }
 
+// TestEveryBitCounts: what a disk makes of an entry is not taken for one.
+func TestEveryBitCounts(t *testing.T) {
+	k := KeyOf(rawDefault(t))
+	b := encode(k, seccomp.Program{Bytes: bytes.Repeat([]byte{1, 2, 3, 4, 5, 6, 7, 8}, 50), Flags: 1})
+	if _, ok := decode(k, b); !ok {
+		t.Fatal("not taken as it is")
+	}
+	for i := range b {
+		for bit := range 8 {
+			b[i] ^= 1 << bit
+			if _, ok := decode(k, b); ok {
+				t.Fatalf("bit %d of byte %d does not count", bit, i)
+			}
+			b[i] ^= 1 << bit
+		}
+	}
+}
+
 func TestUnusableEntriesAreReplaced(t *testing.T) {
 	s, raw := newStore(t), rawDefault(t)
 	if _, err := s.Compile(raw, parse); err != nil {
@@ -241,7 +259,7 @@ func TestStoreThatCannotBeWrittenIsNoError(t *testing.T) {
 	if _, err := s.Compile(rawDefault(t), parse); err != nil {
 		t.Error(err)
 	}
-	if err := s.Put(Key{}, seccomp.Program{Bytes: make([]byte, 8)}); !errors.Is(err, unix.ENOENT) {
+	if err := s.Put("", seccomp.Program{Bytes: make([]byte, 8)}); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("Put: %v", err)
 	}
 }
@@ -259,7 +277,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(encode(k, program), true)
 	f.Fuzz(func(t *testing.T, b []byte, sealed bool) {
 		b = bytes.Clone(b)
-		if sealed && len(b) > bodyOffset { // else nearly nothing would come past the digest
+		if sealed && len(b) > bodyOffset { // else nearly nothing would come past the hash
 			seal(b)
 		}
 		p, ok := decode(k, b)

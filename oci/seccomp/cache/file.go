@@ -37,14 +37,14 @@ func readOwn(dir int, name string) ([]byte, error) {
 		return nil, unix.EFBIG
 	}
 	b := make([]byte, size)
-	n, err := unix.Read(fd, b) // in one piece, as it was written; else the digest tells
+	n, err := unix.Read(fd, b) // in one piece, as it was written; else the hash tells
 	if err != nil {
 		return nil, err
 	}
 	return b[:n], nil
 }
 
-// writeOwn writes an entry aside and renames it. It is not synced: after a crash the digest tells.
+// writeOwn writes an entry aside and renames it. It is not synced: after a crash the hash tells.
 func writeOwn(dir int, name string, b []byte) error {
 	aside := asidePrefix + strconv.Itoa(os.Getpid()) + "." + strconv.FormatInt(time.Now().UnixNano(), 36)
 	fd, err := unix.Openat(dir, aside, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
