@@ -8,6 +8,7 @@ import (
 
 	"crisp/image/layer"
 	"crisp/image/manifest"
+	"crisp/image/policy"
 	"crisp/image/registries"
 	"crisp/image/registry"
 	"crisp/image/stack"
@@ -28,6 +29,9 @@ var (
 	// ErrUnavailable: no host of the registry could be reached, or all answered with server errors.
 	// The CRI server puts "RegistryUnavailable" in front of it.
 	ErrUnavailable = errors.New("registry unavailable")
+	// ErrSignature: the signature policy does not let the image be used.
+	// The CRI server puts "SignatureValidationFailed" in front of it.
+	ErrSignature = errors.New("image is rejected by the signature policy")
 	// ErrBlocked: the node's configuration forbids the registry.
 	ErrBlocked = errors.New("registry is blocked")
 	// ErrNoPlatform: the index has no manifest for the node's platform.
@@ -51,6 +55,7 @@ var (
 // translate gives an error of the packages below the kind that this package's callers know.
 func translate(err error) error {
 	for _, t := range []struct{ from, to error }{
+		{policy.ErrRejected, ErrSignature},
 		{registries.ErrBlocked, ErrBlocked},
 		{registry.ErrUnauthorized, ErrUnauthorized},
 		{registry.ErrNotFound, ErrNotFound},

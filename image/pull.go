@@ -17,6 +17,7 @@ import (
 	"crisp/image/layer"
 	"crisp/image/layerstore"
 	"crisp/image/manifest"
+	"crisp/image/policy"
 	"crisp/image/reference"
 	"crisp/image/registry"
 	"crisp/image/stack"
@@ -73,7 +74,7 @@ func (s *Store) pull(ctx context.Context, name string, r PullRequest) (*Image, e
 	if err != nil {
 		return nil, fmt.Errorf("pull %s: %w", ref, err)
 	}
-	p := &pull{store: s, ref: ref, platform: manifest.Host()}
+	p := &pull{store: s, ref: ref, cred: cred, namespace: r.Namespace, platform: manifest.Host()}
 	if r.Platform != nil {
 		p.platform = *r.Platform
 		p.asked = r.Platform.OS + "/" + r.Platform.Architecture + "/" + r.Platform.Variant
@@ -99,12 +100,15 @@ func (s *Store) pull(ctx context.Context, name string, r PullRequest) (*Image, e
 
 // pull is one job. It belongs to one goroutine.
 type pull struct {
-	store    *Store
-	repo     *registry.Repository
-	ref      reference.Reference
-	platform ocispec.Platform
-	asked    string // the platform as the request names it; "" for the node's own
-	fetched  int    // manifests
+	store     *Store
+	repo      *registry.Repository
+	ref       reference.Reference
+	cred      registry.Credential
+	namespace string
+	platform  ocispec.Platform
+	chosen    digest.Digest // of the manifest, as far as it is known
+	asked     string        // the platform as the request names it; "" for the node's own
+	fetched   int           // manifests
 }
 
 // run does as little as it can: an image that is here costs one request, which says what the name means now.
@@ -117,11 +121,14 @@ func (p *pull) run(ctx context.Context) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if st := s.index.byManifest(m.Digest, p.asked); st != nil {
+	if st := s.index.byManifest(m.Digest, p.asked); st != nil && p.allowed(ctx, m.Digest) == nil {
 		return p.name(st.record, m.Digest)
 	}
 	doc, err := p.choose(ctx, m, 0)
 	if err != nil {
+		return nil, err
+	}
+	if err := p.allowed(ctx, m.Digest); err != nil {
 		return nil, err
 	}
 	config, err := p.repo.ReadBlob(ctx, descriptor(doc.Config), maxConfig)
@@ -159,16 +166,26 @@ func (p *pull) unchanged(ctx context.Context) (*Image, error) {
 		return nil, ctx.Err()
 	}
 	st := p.store.index.byManifest(d, p.asked)
-	if st == nil {
-		return nil, nil
+	if st == nil || p.allowed(ctx, d) != nil { // the manifest that an index names may be signed
+		return nil, ctx.Err()
 	}
 	return p.name(st.record, d)
+}
+
+// allowed asks the signature policy about what the name means: a manifest, or an index and the manifest that was chosen of it.
+func (p *pull) allowed(ctx context.Context, top digest.Digest) error {
+	digests := []digest.Digest{top}
+	if p.chosen != "" && p.chosen != top {
+		digests = append(digests, p.chosen)
+	}
+	return p.store.policy.Check(ctx, policy.Image{Name: p.ref, Digests: digests, Namespace: p.namespace, Credential: p.cred})
 }
 
 // choose follows indexes to the manifest for the platform.
 func (p *pull) choose(ctx context.Context, m registry.Manifest, depth int) (*ocispec.Manifest, error) {
 	doc, err := manifest.Parse(m.Bytes, m.MediaType)
 	if err != nil || doc.Manifest != nil {
+		p.chosen = m.Digest
 		return doc.Manifest, err
 	}
 	if depth == maxDepth {

@@ -80,3 +80,30 @@ func TestBlockedRegistryIsNotAsked(t *testing.T) {
 		t.Errorf("the registry was asked: %q", q)
 	}
 }
+
+func TestRejectedImageIsNotPulled(t *testing.T) {
+	reg := registrytest.New(t)
+	reg.Push(t, "app", app(t, "rejected"), "1")
+	file := filepath.Join(t.TempDir(), "policy.json")
+	policyOf := func(kind string) {
+		t.Helper()
+		if err := os.WriteFile(file, fmt.Appendf(nil, `{"default": [{"type": %q}]}`, kind), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root := t.TempDir()
+	s := open(t, root, func(c *Config) { c.Policy.File = file })
+	policyOf("reject")
+	if _, err := s.Pull(t.Context(), PullRequest{Ref: reg.Host + "/app:1"}); !errors.Is(err, ErrSignature) {
+		t.Errorf("err = %v", err)
+	}
+	if n := layersOnDisk(t, root); n > 0 {
+		t.Errorf("%d layers of a rejected image are there", n)
+	}
+	policyOf("insecureAcceptAnything")
+	pullIt(t, s, reg.Host+"/app:1")
+	policyOf("reject")
+	if _, err := s.Pull(t.Context(), PullRequest{Ref: reg.Host + "/app:1"}); !errors.Is(err, ErrSignature) {
+		t.Errorf("an image that is there: %v", err)
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"crisp/image/layer"
 	"crisp/image/layerstore"
 	"crisp/image/overlay"
+	"crisp/image/policy"
 	"crisp/image/registries"
 	"crisp/image/registry"
 	"crisp/image/stack"
@@ -30,6 +31,8 @@ type Config struct {
 	RegistryDir string
 	// Registries are the files of containers' tools, for registries without a hosts.toml; the zero value means none.
 	Registries registries.Config
+	// Policy says which images may be pulled, by their signatures; the zero value means all.
+	Policy policy.Config
 	// MaxDownloads bounds the layers that are downloaded and unpacked at the same time; default 6.
 	MaxDownloads int
 	// Pinned are patterns of images that the kubelet must not collect: a full name with or without tag, "prefix*" or "*part*".
@@ -66,6 +69,7 @@ type Store struct {
 	mounter *overlay.Mounter
 	client  *registry.Client
 	sources *registries.Registries
+	policy  *policy.Policy
 	pulls   jobs
 
 	// changing makes changes of records follow each other; it is held while they are written. It also guards holds.
@@ -101,6 +105,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s.layers.Sweep()
 	c.Registries.Log = s.log
 	s.sources = registries.New(c.Registries)
+	c.Policy.System = s.sources.System
+	s.policy = policy.New(c.Policy)
 	s.client = registry.New(registry.Config{
 		Dir: c.RegistryDir, Sources: s.sources.Sources, Credentials: s.sources.Credential,
 		UserAgent: c.UserAgent, Stall: c.StallTimeout, Log: s.log,

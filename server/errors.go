@@ -29,6 +29,7 @@ var kinds = []struct {
 }{
 	{err: sandbox.ErrImageVolume, code: codes.Unknown, prefix: "ImageVolumeMountFailed: "},
 
+	{err: image.ErrSignature, code: codes.Unknown, prefix: "SignatureValidationFailed: "},
 	{err: image.ErrUnavailable, code: codes.Unknown, prefix: "RegistryUnavailable: "},
 	{err: image.ErrUnauthorized, code: codes.Unauthenticated},
 	{err: image.ErrInvalidReference, code: codes.InvalidArgument},

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"crisp/image"
+	"crisp/image/policy"
 	"crisp/image/registries"
 	"crisp/network"
 	"crisp/oci"
@@ -50,6 +51,7 @@ func (n *node) open(ctx context.Context, c *config.Config) error {
 			Conf: c.Image.RegistriesConf, ConfDir: c.Image.RegistriesConfDir, CertDirs: c.Image.CertDirs,
 			AuthFile: c.Image.AuthFile, NamespaceAuthDir: c.Image.NamespaceAuthDir,
 		},
+		Policy:       policy.Config{File: c.Image.PolicyFile, NamespaceDir: c.Image.PolicyDir, RegistriesDir: c.Image.SignaturesDir},
 		MaxDownloads: c.Image.MaxDownloads, Pinned: c.Image.Pinned,
 	})
 	if err := n.own("image store", n.images, err); err != nil {

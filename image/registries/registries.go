@@ -72,7 +72,19 @@ func New(c Config) *Registries {
 	return r
 }
 
-// system is the library's view of the files, which are read again if they have changed.
+// System is containers/image's view of the files, which are read again if they have changed.
+func (r *Registries) System() (*types.SystemContext, error) {
+	c, err := r.system()
+	if err != nil {
+		return nil, err
+	}
+	if len(r.config.CertDirs) > 0 {
+		c.DockerPerHostCertDirPath = r.config.CertDirs[0]
+	}
+	c.AuthFilePath = existing(r.config.AuthFile, nothing)
+	return c, nil
+}
+
 func (r *Registries) system() (*types.SystemContext, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -63,6 +63,12 @@ type Image struct {
 	AuthFile string `toml:"auth_file"`
 	// NamespaceAuthDir has NAMESPACE-SHA256(image).json: credentials of one namespace for one image, before AuthFile.
 	NamespaceAuthDir string `toml:"namespace_auth_dir"`
+	// PolicyFile is the policy.json of containers-policy.json(5): which images may be pulled, and who must have signed them. Without the
+	// file, all may be. PolicyDir has NAMESPACE.json, which count instead for their namespaces.
+	PolicyFile string `toml:"policy_file"`
+	PolicyDir  string `toml:"policy_dir"`
+	// SignaturesDir says where signatures are: registries.d of containers-registries.d(5).
+	SignaturesDir string `toml:"signatures_dir"`
 	// MaxDownloads is how many layers are fetched at a time, over all pulls.
 	MaxDownloads int `toml:"max_downloads"`
 	// Pinned are images that the kubelet must not collect: a name, "prefix*" or "*part*".
@@ -120,7 +126,8 @@ func Default() Config {
 		Image: Image{
 			RegistryDir: "/etc/crisp/certs.d", RegistriesConf: "/etc/containers/registries.conf", RegistriesConfDir: "/etc/containers/registries.conf.d",
 			CertDirs: []string{"/etc/containers/certs.d", "/etc/docker/certs.d"}, AuthFile: "/etc/crisp/auth.json",
-			NamespaceAuthDir: "/etc/crisp/auth", MaxDownloads: 6, Pinned: []string{},
+			NamespaceAuthDir: "/etc/crisp/auth", PolicyFile: "/etc/containers/policy.json", PolicyDir: "/etc/crisp/policies",
+			SignaturesDir: "/etc/containers/registries.d", MaxDownloads: 6, Pinned: []string{},
 		},
 		Network: Network{
 			CNIConfDir: "/etc/cni/net.d",

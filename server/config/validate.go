@@ -38,6 +38,7 @@ func (c *Config) Validate() error {
 	for key, path := range map[string]string{
 		"registries_conf": c.Image.RegistriesConf, "registries_conf_dir": c.Image.RegistriesConfDir,
 		"auth_file": c.Image.AuthFile, "namespace_auth_dir": c.Image.NamespaceAuthDir,
+		"policy_file": c.Image.PolicyFile, "policy_dir": c.Image.PolicyDir, "signatures_dir": c.Image.SignaturesDir,
 	} {
 		if path != "" {
 			v.absolute("image."+key, path)

@@ -93,6 +93,8 @@ registries_conf_dir = ""
 cert_dirs = []
 auth_file = ""
 namespace_auth_dir = ""
+policy_file = ""
+policy_dir = ""
 `
 
 func (d *Daemon) start(ctx context.Context) error {
