@@ -27,7 +27,7 @@ func Features() *features.Features {
 		Linux: &features.Linux{
 			Namespaces:   sorted(namespaceFlags.keys()),
 			Capabilities: sorted(maps.Keys(capabilityBits())),
-			Cgroup:       &features.Cgroup{V1: is(true), V2: is(true), Systemd: is(true), SystemdUser: is(false), Rdma: is(true)},
+			Cgroup:       &features.Cgroup{V1: is(true), V2: is(true), Systemd: is(true), SystemdUser: is(true), Rdma: is(true)},
 			Seccomp:      seccompFeatures(),
 			Apparmor:     &features.Apparmor{Enabled: is(true)},
 			Selinux:      &features.Selinux{Enabled: is(true)},

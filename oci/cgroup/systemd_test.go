@@ -373,6 +373,89 @@ func TestSystemdMaker(t *testing.T) {
 	select {}
 }
 
+// TestSystemdUser: the systemd of a user makes scopes for who is below it already. It wants one: an ordinary user, in a scope of
+// systemd-run --user --scope.
+func TestSystemdUser(t *testing.T) {
+	if os.Geteuid() == 0 {
+		asUser(t)
+		return
+	}
+	if os.Getenv("XDG_RUNTIME_DIR") == "" {
+		t.Skip("XDG_RUNTIME_DIR is not set")
+	}
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil || !strings.Contains(string(own), "/user@") {
+		t.Skipf("not below the user's systemd: %s, %v", own, err)
+	}
+	m, err := cgroup.New(cgroup.Config{Driver: systemd.New(systemd.Config{User: true})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	path, unit := newPath(t)
+	c, err := m.Make(t.Context(), cgroup.Request{Path: path, Resources: &specs.LinuxResources{
+		Memory: &specs.LinuxMemory{Limit: ptr(int64(64 << 20))}, Pids: &specs.LinuxPids{Limit: ptr(int64(1))},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := cgroup.StartIn(t, c, "exec sleep 1000")
+	if pids, err := c.Pids(); err != nil || len(pids) != 1 || pids[0] != cmd.Process.Pid {
+		t.Error(pids, err)
+	}
+	if !strings.HasSuffix(c.Path(), "/user@"+fmt.Sprint(os.Getuid())+".service/crisp.slice/crisp-test.slice/"+unit) {
+		t.Error(c.Path())
+	}
+	says(t, c, "", map[string]string{"memory.max": "67108864", "pids.max": "1"})
+	if err := c.Set(&specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(96 << 20))}}); err != nil {
+		t.Error(err)
+	}
+	says(t, c, "after the update: ", map[string]string{"memory.max": "100663296"})
+	release(t, m, path)
+	if _, err := m.Open(path); !errors.Is(err, cgroup.ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+// asUser runs the test as a user that it makes, with a systemd that it starts: in a virtual machine alone.
+func asUser(t *testing.T) {
+	t.Helper()
+	if os.Getenv("CRISP_VM") == "" {
+		t.Skip("makes a user: for a virtual machine")
+	}
+	if err := systemd.New(systemd.Config{}).Booted(); err != nil {
+		t.Skip(err)
+	}
+	script := exec.Command("/bin/sh", "-ec", `
+echo ann:x:1000:1000:ann:/tmp:/bin/sh >>/etc/passwd
+echo ann:x:1000: >>/etc/group
+mkdir -p /run/systemd/user /run/user/1000
+chown 1000:1000 /run/user/1000
+printf '[Unit]\nDefaultDependencies=no\n' >/run/systemd/user/nothing.target
+cat >/run/systemd/system/user@1000.service <<U
+[Service]
+User=1000
+Type=notify
+Slice=user-1000.slice
+Delegate=yes
+Environment=XDG_RUNTIME_DIR=/run/user/1000
+ExecStart=/lib/systemd/systemd --user --unit=nothing.target
+U
+systemctl daemon-reload
+systemctl start user@1000.service
+cp "$0" /tmp/user.test
+cd /tmp
+code=0
+setpriv --reuid 1000 --regid 1000 --clear-groups env TMPDIR=/tmp XDG_RUNTIME_DIR=/run/user/1000 \
+	systemd-run --user --scope --quiet /tmp/user.test -test.run '^TestSystemdUser$' -test.v || code=$?
+systemctl stop user@1000.service
+exit $code`, os.Args[0])
+	out, err := script.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestSystemdUser") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // TestSystemdManyAtOnce: a node starts all its pods at a time.
 func TestSystemdManyAtOnce(t *testing.T) {
 	m := newManager(t)

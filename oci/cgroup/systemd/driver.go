@@ -25,6 +25,8 @@ type Config struct {
 	Socket string
 	// Booted is the directory that says that systemd runs; "": /run/systemd/system (sd_booted(3)).
 	Booted string
+	// Self tells in which cgroup this process is; "": /proc/self/cgroup.
+	Self string
 	// Timeout bounds each call with its job; 0: 30 s.
 	Timeout time.Duration
 	// Hold starts a holder; nil: conmon.Hold.
@@ -53,6 +55,9 @@ func New(c Config) *Driver {
 	}
 	if c.Booted == "" {
 		c.Booted = "/run/systemd/system"
+	}
+	if c.Self == "" {
+		c.Self = "/proc/self/cgroup"
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 30 * time.Second
@@ -121,6 +126,9 @@ func (d *Driver) Start(ctx context.Context, q cgroup.UnitRequest) (release func(
 	if err := d.Booted(); err != nil {
 		return nil, err
 	}
+	if err := d.reaches(&q); err != nil {
+		return nil, err
+	}
 	pid, end, err := d.config.Hold()
 	if err != nil {
 		return nil, err
@@ -141,6 +149,29 @@ func (d *Driver) Start(ctx context.Context, q cgroup.UnitRequest) (release func(
 		err = errors.Join(err, d.Stop(context.WithoutCancel(ctx), q.Name))
 	}
 	return nil, err
+}
+
+// reaches says why a process of ours could not be in the unit of a user's systemd. The kernel lets a user move processes only below a cgroup that
+// is theirs: the one of their systemd (cgroups(7), "Cgroups delegation"). A session, where a login shell is, is beside it.
+func (d *Driver) reaches(q *cgroup.UnitRequest) error {
+	if !d.config.User {
+		return nil
+	}
+	if q.V1 {
+		return fmt.Errorf("%w: a user's systemd makes cgroups on v2 alone", ErrOutside)
+	}
+	text, err := os.ReadFile(d.config.Self)
+	if err != nil {
+		return err
+	}
+	root := d.root.Load()
+	for line := range strings.Lines(string(text)) {
+		own, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::")
+		if ok && root != nil && !strings.HasPrefix(own, *root+"/") {
+			return fmt.Errorf("%w: this process is in %s, not below %s: run it by systemd-run --user --scope", ErrOutside, own, *root)
+		}
+	}
+	return nil
 }
 
 // scope are the properties that every container's scope has. Accounting has all controllers switched on, as the cgroupfs driver does; Delegate

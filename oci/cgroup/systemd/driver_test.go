@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -220,4 +222,30 @@ func TestTheUsersSystemd(t *testing.T) {
 	if !slices.Equal(f.calls, []string{"Get"}) {
 		t.Error("asked more than once: ", f.calls)
 	}
+	// Who is not below it is told what to do, before anything is made.
+	f.config.Self = filepath.Join(t.TempDir(), "cgroup")
+	for own, ok := range map[string]bool{
+		"/user.slice/user-1000.slice/user@1000.service/app.slice/a.scope": true, "/user.slice/user-1000.slice/session-1.scope": false, "/": false,
+	} {
+		if err := os.WriteFile(f.config.Self, []byte("0::"+own+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		release, err := f.Start(t.Context(), request(t, f.Driver, ":crisp:x"))
+		if ok {
+			if err != nil {
+				t.Fatal(own, err)
+			}
+			if err := errors.Join(release(), f.Stop(t.Context(), "crisp-x.scope")); err != nil {
+				t.Error(err)
+			}
+		} else if !errors.Is(err, ErrOutside) || !strings.Contains(err.Error(), "systemd-run --user --scope") {
+			t.Error(own, err)
+		}
+	}
+	q := request(t, f.Driver, ":crisp:x")
+	q.V1 = true
+	if _, err := f.Start(t.Context(), q); !errors.Is(err, ErrOutside) {
+		t.Error(err)
+	}
+	f.noHolder()
 }

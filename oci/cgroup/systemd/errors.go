@@ -10,6 +10,8 @@ import (
 var (
 	// ErrNotRunning: the host has no systemd to ask.
 	ErrNotRunning = errors.New("systemd is not this host's init")
+	// ErrOutside: a user's systemd could make the unit, but no process of ours could be in it.
+	ErrOutside = errors.New("out of reach of the user's systemd")
 	// ErrPath: a cgroupsPath is not of the form slice:prefix:name.
 	ErrPath = errors.New("not a cgroupsPath of the form slice:prefix:name")
 	// ErrProperty: an annotation sets a property that containers may not set, or to what it cannot be.
