@@ -72,3 +72,39 @@ func TestResctrlMustBeMounted(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestUpdateOfResctrl(t *testing.T) {
+	b := newBench(t)
+	root := t.TempDir()
+	b.runtime.resctrlRoot = root
+	class := filepath.Join(root, "gold")
+	if err := os.Mkdir(class, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"schemata", "gold/schemata", "gold/tasks"} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte("L3:0=fff\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := b.spec("wait")
+	s.Linux.IntelRdt = &specs.LinuxIntelRdt{ClosID: "gold"}
+	k := b.running(s)
+	if made, err := k.UpdateResctrl("L3:0=f\n", "MB:0=50"); made != nil || err != nil {
+		t.Fatalf("%v, %v", made, err)
+	}
+	group, all, err := k.Schemata()
+	if want := "L3:0=f\n\nMB:0=50\n"; err != nil || group != want || all != "L3:0=fff\n" {
+		t.Errorf("%q, %q, %v", group, all, err)
+	}
+	// A directory is not filled with files: for a container without a group one is made, and then its file is missing.
+	none := b.running(b.spec("wait"))
+	if made, err := none.UpdateResctrl("", ""); made != nil || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v, %v", made, err)
+	}
+	if left, err := os.ReadDir(root); err != nil || len(left) != 2 {
+		t.Errorf("left of what failed: %v %v", left, err)
+	}
+	if group, all, err := none.Schemata(); group+all != "" || err != nil {
+		t.Errorf("%q, %q, %v", group, all, err)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -207,6 +208,64 @@ func TestARestoredContainerGoesOn(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	b.fails(1, "does not exist", "state", c.id)
+}
+
+// Where a restored container is, its config.json says, not the checkpoint: its network namespace, its cgroup, its mounts, whose places are made again.
+func TestARestoredContainerIsWhereItsConfigurationSays(t *testing.T) {
+	b := newBench(t)
+	needsCriu(t)
+	network := exec.Command("sleep", "1000")
+	network.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if err := network.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = network.Process.Kill(); _ = network.Wait() }()
+	ns := "/proc/" + itoa(network.Process.Pid) + "/ns/net"
+	outer, inner := filepath.Join(b.dir, "outer"), filepath.Join(b.dir, "inner")
+	for _, d := range []string{outer, inner} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change := func(s *specs.Spec) {
+		for i := range s.Linux.Namespaces {
+			if s.Linux.Namespaces[i].Type == specs.NetworkNamespace {
+				s.Linux.Namespaces[i].Path = ns
+			}
+		}
+		s.Mounts = append(s.Mounts,
+			specs.Mount{Destination: "/mnt", Type: "bind", Source: outer, Options: []string{"bind"}},
+			specs.Mount{Destination: "/mnt/for/nested", Type: "bind", Source: inner, Options: []string{"bind"}})
+	}
+	c := b.bundle(counts, change)
+	images, p := filepath.Join(b.dir, "images"), b.pipes()
+	b.connect(p, "run", "--detach", "--bundle", c.bundle, c.id)
+	b.asks(p, "a", "1 a")
+	b.ok("checkpoint", "--manage-cgroups-mode", "ignore", "--image-path", images, c.id)
+	if err := os.RemoveAll(filepath.Join(outer, "for")); err != nil {
+		t.Fatal(err)
+	}
+	d, q := b.bundle(counts, change), b.pipes()
+	b.connect(q, "restore", "--detach", "--manage-cgroups-mode", "ignore", "--bundle", d.bundle, "--image-path", images, d.id)
+	b.asks(q, "b", "2 b")
+	pid := itoa(b.pid(d))
+	want, err := os.Readlink(ns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.Readlink("/proc/" + pid + "/ns/net"); err != nil || got != want {
+		t.Errorf("network namespace %s, %v, want %s", got, err, want)
+	}
+	if text, err := os.ReadFile("/proc/" + pid + "/cgroup"); err != nil || !strings.Contains(string(text), b.cgroup+"/"+d.id+"\n") {
+		t.Errorf("cgroup %s, %v", text, err)
+	}
+	if err := os.WriteFile(filepath.Join(inner, "file"), []byte("there\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out := b.ok("exec", d.id, "cat", "/mnt/for/nested/file"); out != "there\n" {
+		t.Errorf("%q", out)
+	}
+	b.ok("delete", "--force", d.id)
 }
 
 func TestARestoredTerminal(t *testing.T) {

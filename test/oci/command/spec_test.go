@@ -71,6 +71,7 @@ func TestPlansTellOfHooks(t *testing.T) {
 	}
 	c := b.bundle("true", func(s *specs.Spec) {
 		s.Hooks = &specs.Hooks{
+			//lint:ignore SA1019 deprecated, but still in use
 			Prestart: hook("first"), CreateRuntime: hook("second"), CreateContainer: hook("third"), StartContainer: hook("fourth"),
 			Poststart: hook("fifth"), Poststop: hook("sixth"),
 		}
