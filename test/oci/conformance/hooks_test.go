@@ -210,130 +210,134 @@ func verifyFailingHook(b *bench, kind string) {
 }
 
 func hookRows() []row {
+	hook := func(id string, run func(*bench)) row { return row{id: "hooks." + id, of: "6.3 hooks", run: run} }
 	return []row{
-		{
-			id: "hooks.order", of: "6.3 hooks",
-			run: func(b *bench) {
-				k := b.bundle()
-				k.withLog()
-				var want []string
-				for _, kind := range hookKinds {
-					for _, n := range []string{"1", "2"} {
-						k.hook(kind.name, kind.name+n)
-						want = append(want, kind.name+n)
-					}
-				}
-				k.Process.Args = []string{"/probe", "hook", "workload", "/log/log"}
-				if r := k.try(); r.code != 0 {
-					b.fatalf("run: %v", r)
-				}
-				got := names(b.log())
-				at := slices.Index(got, "workload")
-				if at < slices.Index(got, "startContainer2") || at > slices.Index(got, "poststop1") {
-					b.errorf("the workload ran at another time: %q", got)
-				}
-				if got = slices.DeleteFunc(got, func(n string) bool { return n == "workload" }); !slices.Equal(got, want) {
-					b.errorf("order %q", got)
-				}
-			},
-		}, {
-			id: "hooks.moments", of: "6.3 hooks", // which operation runs them
-			run: func(b *bench) {
-				k := b.bundle()
-				k.withLog()
-				for _, kind := range hookKinds {
-					k.hook(kind.name, kind.name)
-				}
-				c := k.create()
-				if got := names(b.log()); !slices.Equal(got, []string{"prestart", "createRuntime", "createContainer"}) {
-					b.errorf("create runs %q", got)
-				}
-				c.start()
-				if got := names(b.log())[3:]; !slices.Equal(got, []string{"startContainer", "poststart"}) {
-					b.errorf("start runs %q", got)
-				}
-				c.stop()
-				if got := names(b.log()); len(got) != 5 {
-					b.errorf("before delete: %q", got)
-				}
-				c.delete()
-				if got := names(b.log())[5:]; !slices.Equal(got, []string{"poststop"}) {
-					b.errorf("delete runs %q", got)
-				}
-			},
-		}, {
-			id: "hooks.failing.poststop", of: "6.3 hooks", // a warning; the others run
-			run: func(b *bench) {
-				k := b.bundle()
-				k.withLog()
-				k.hook("poststop", "failing", "exit", "3")
-				k.hook("poststop", "later")
-				c := k.create()
-				c.start()
-				c.stop()
-				c.delete()
-				b.fails("state", c.id)
-				if got := names(b.log()); !slices.Equal(got, []string{"failing", "later"}) {
-					b.errorf("ran: %q", got)
-				}
-			},
-		}, {
-			id: "hooks.failing.runsPoststop", of: "6.3 hooks", // runtime.md: the life cycle goes on with the deletion
-			run: func(b *bench) {
-				k := b.bundle()
-				k.withLog()
-				k.hook("createRuntime", "failing", "exit", "3")
-				k.hook("poststop", "poststop")
-				k.asks = []string{"ids"}
-				if r := k.try(); r.code == 0 {
-					b.errorf("it is no error: %v", r)
-				}
-				if got := names(b.log()); !slices.Equal(got, []string{"failing", "poststop"}) {
-					b.errorf("ran: %q", got)
-				}
-			},
-		}, {
-			id: "hooks.timeout", of: "6.3 hooks",
-			run: func(b *bench) {
-				k := b.bundle()
-				k.withLog()
-				k.hook("createRuntime", "hanging", "hang").Timeout = new(1)
-				k.asks = []string{"ids"}
-				if r := k.try(); r.code == 0 {
-					b.errorf("it is no error: %v", r)
-				}
-				if got := names(b.log()); !slices.Equal(got, []string{"hanging"}) {
-					b.errorf("ran: %q", got)
-				}
-			},
-		}, {
-			id: "hooks.missingProgram", of: "6.3 hooks",
-			run: func(b *bench) {
-				k := b.bundle()
-				k.withLog()
-				k.hook("createContainer", "x").Path = "/nowhere/at/all"
-				k.asks = []string{"ids"}
-				if r := k.try(); r.code == 0 || !strings.Contains(r.errs, "/nowhere/at/all") {
-					b.errorf("%v", r)
-				}
-			},
-		}, {
-			id: "hooks.environment.own", of: "6.3 hooks", // no env: nothing secret of the container's, and stdio that is not its
-			run: func(b *bench) {
-				k := b.bundle()
-				k.withLog()
-				k.Process.Env = append(k.Process.Env, "CONTAINER=yes")
-				k.hook("createRuntime", "x").Env = nil
-				k.asks = []string{"ids"}
-				r := k.try()
-				if r.code != 0 {
-					b.fatalf("run: %v", r)
-				}
-				if log := b.log(); len(log) != 1 || slices.Contains(log[0].Env, "CONTAINER=yes") {
-					b.errorf("%+v", log)
-				}
-				b.answers(r.out) // nothing of the hook between
-			},
-		},
+		hook("order", verifyHooksOrder),
+		hook("moments", verifyHooksMoments),
+		hook("failing.poststop", verifyHooksFailingPoststop),
+		hook("failing.runsPoststop", verifyHooksFailingRunsPoststop),
+		hook("timeout", verifyHooksTimeout),
+		hook("missingProgram", verifyHooksMissingProgram),
+		hook("environment.own", verifyHooksEnvironmentOwn),
 	}
+}
+
+func verifyHooksOrder(b *bench) {
+	k := b.bundle()
+	k.withLog()
+	var want []string
+	for _, kind := range hookKinds {
+		for _, n := range []string{"1", "2"} {
+			k.hook(kind.name, kind.name+n)
+			want = append(want, kind.name+n)
+		}
+	}
+	k.Process.Args = []string{"/probe", "hook", "workload", "/log/log"}
+	if r := k.try(); r.code != 0 {
+		b.fatalf("run: %v", r)
+	}
+	got := names(b.log())
+	at := slices.Index(got, "workload")
+	if at < slices.Index(got, "startContainer2") || at > slices.Index(got, "poststop1") {
+		b.errorf("the workload ran at another time: %q", got)
+	}
+	if got = slices.DeleteFunc(got, func(n string) bool { return n == "workload" }); !slices.Equal(got, want) {
+		b.errorf("order %q", got)
+	}
+}
+
+// verifyHooksMoments is about which operation runs them.
+func verifyHooksMoments(b *bench) {
+	k := b.bundle()
+	k.withLog()
+	for _, kind := range hookKinds {
+		k.hook(kind.name, kind.name)
+	}
+	c := k.create()
+	if got := names(b.log()); !slices.Equal(got, []string{"prestart", "createRuntime", "createContainer"}) {
+		b.errorf("create runs %q", got)
+	}
+	c.start()
+	if got := names(b.log())[3:]; !slices.Equal(got, []string{"startContainer", "poststart"}) {
+		b.errorf("start runs %q", got)
+	}
+	c.stop()
+	if got := names(b.log()); len(got) != 5 {
+		b.errorf("before delete: %q", got)
+	}
+	c.delete()
+	if got := names(b.log())[5:]; !slices.Equal(got, []string{"poststop"}) {
+		b.errorf("delete runs %q", got)
+	}
+}
+
+// verifyHooksFailingPoststop: such a hook is a warning, and the others run.
+func verifyHooksFailingPoststop(b *bench) {
+	k := b.bundle()
+	k.withLog()
+	k.hook("poststop", "failing", "exit", "3")
+	k.hook("poststop", "later")
+	c := k.create()
+	c.start()
+	c.stop()
+	c.delete()
+	b.fails("state", c.id)
+	if got := names(b.log()); !slices.Equal(got, []string{"failing", "later"}) {
+		b.errorf("ran: %q", got)
+	}
+}
+
+// verifyHooksFailingRunsPoststop: the life cycle goes on with the deletion (runtime.md, "Lifecycle").
+func verifyHooksFailingRunsPoststop(b *bench) {
+	k := b.bundle()
+	k.withLog()
+	k.hook("createRuntime", "failing", "exit", "3")
+	k.hook("poststop", "poststop")
+	k.asks = []string{"ids"}
+	if r := k.try(); r.code == 0 {
+		b.errorf("it is no error: %v", r)
+	}
+	if got := names(b.log()); !slices.Equal(got, []string{"failing", "poststop"}) {
+		b.errorf("ran: %q", got)
+	}
+}
+
+func verifyHooksTimeout(b *bench) {
+	k := b.bundle()
+	k.withLog()
+	k.hook("createRuntime", "hanging", "hang").Timeout = new(1)
+	k.asks = []string{"ids"}
+	if r := k.try(); r.code == 0 {
+		b.errorf("it is no error: %v", r)
+	}
+	if got := names(b.log()); !slices.Equal(got, []string{"hanging"}) {
+		b.errorf("ran: %q", got)
+	}
+}
+
+func verifyHooksMissingProgram(b *bench) {
+	k := b.bundle()
+	k.withLog()
+	k.hook("createContainer", "x").Path = "/nowhere/at/all"
+	k.asks = []string{"ids"}
+	if r := k.try(); r.code == 0 || !strings.Contains(r.errs, "/nowhere/at/all") {
+		b.errorf("%v", r)
+	}
+}
+
+// verifyHooksEnvironmentOwn: a hook without env gets nothing of the container's, and does not write to its stdout.
+func verifyHooksEnvironmentOwn(b *bench) {
+	k := b.bundle()
+	k.withLog()
+	k.Process.Env = append(k.Process.Env, "CONTAINER=yes")
+	k.hook("createRuntime", "x").Env = nil
+	k.asks = []string{"ids"}
+	r := k.try()
+	if r.code != 0 {
+		b.fatalf("run: %v", r)
+	}
+	if log := b.log(); len(log) != 1 || slices.Contains(log[0].Env, "CONTAINER=yes") {
+		b.errorf("%+v", log)
+	}
+	b.answers(r.out) // nothing of the hook between
 }

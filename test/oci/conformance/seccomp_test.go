@@ -3,12 +3,9 @@
 package conformance
 
 import (
-	"encoding/json"
-	"net"
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -204,71 +201,4 @@ func needsAMD64() string {
 		return "it is about the ABIs of amd64"
 	}
 	return ""
-}
-
-// notify is the agent's side: one connection, a state with the descriptor beside it, and answers to what the container calls.
-func notify(b *bench, flags ...specs.LinuxSeccompFlag) {
-	path := b.path("agent.sock")
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	b.must(err)
-	defer listener.Close()
-	k := b.bundle()
-	k.Annotations = map[string]string{"org.example": "notify"}
-	f := filter(on(specs.ActNotify, "getpgid"))
-	f.ListenerPath, f.ListenerMetadata, f.Flags = path, "the agent's own words", flags
-	k.Linux.Seccomp = f
-	k.asks = []string{"call getpgid 0"}
-	type received struct {
-		state specs.ContainerProcessState
-		fds   []int
-		err   error
-	}
-	agent := make(chan received, 1)
-	go func() {
-		var r received
-		defer func() { agent <- r }()
-		r.err = listener.SetDeadline(time.Now().Add(patience))
-		conn, err := listener.AcceptUnix()
-		if err != nil {
-			r.err = err
-			return
-		}
-		defer conn.Close()
-		text, oob := make([]byte, 64<<10), make([]byte, 4096)
-		n, oobn, _, _, err := conn.ReadMsgUnix(text, oob)
-		if err != nil {
-			r.err = err
-			return
-		}
-		if r.err = json.Unmarshal(text[:n], &r.state); r.err != nil {
-			return
-		}
-		messages, err := unix.ParseSocketControlMessage(oob[:oobn])
-		if err != nil || len(messages) != 1 {
-			return
-		}
-		r.fds, _ = unix.ParseUnixRights(&messages[0])
-		if len(r.fds) > 0 {
-			r.err = answerOne(r.fds[len(r.fds)-1], -int32(unix.EDOM))
-		}
-	}()
-	got := k.try()
-	listener.SetDeadline(time.Now()) //nolint:errcheck // nobody comes any more
-	r := <-agent
-	for _, fd := range r.fds {
-		unix.Close(fd)
-	}
-	if r.err != nil || got.code != 0 {
-		b.fatalf("the agent: %v; run: %v", r.err, got)
-	}
-	if a := b.answers(got.out)["call getpgid 0"]; a != "EDOM" {
-		b.errorf("the agent's answer arrives as %q", a)
-	}
-	s := r.state
-	if s.Metadata != "the agent's own words" || s.State.Annotations["org.example"] != "notify" || s.Pid <= 0 || s.State.Bundle != k.dir {
-		b.errorf("state %+v", s)
-	}
-	if len(s.Fds) != len(r.fds) || len(s.Fds) == 0 || s.Fds[0] != specs.SeccompFdName {
-		b.errorf("names of descriptors %q for %d", s.Fds, len(r.fds))
-	}
 }
