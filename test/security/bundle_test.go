@@ -114,7 +114,7 @@ func (k *bundle) save() {
 	if err != nil {
 		k.b.Fatal(err)
 	}
-	k.b.file(filepath.Join(k.dir, "config.json"), string(text), 0o600)
+	k.b.file(filepath.Join(k.dir, "config.json"), string(text), 0o644)
 }
 
 // run runs the container to its end and removes it.

@@ -29,12 +29,23 @@ type watcher struct {
 // watch starts one. caps are more capabilities than the usual ones.
 func (b *bench) watch(caps ...string) *watcher {
 	b.Helper()
+	return b.watchIn(func(k *bundle) *bundle {
+		return k.capabilities(append(append([]string{}, defaultCapabilities...), caps...)...)
+	})
+}
+
+// watchIn starts one in a bundle that was changed.
+func (b *bench) watchIn(change func(*bundle) *bundle) *watcher {
+	b.Helper()
 	volume := b.make("rounds-" + b.id())
 	f, err := os.Create(filepath.Join(volume, "rounds"))
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer f.Close()
+	if err := f.Chmod(0o666); err != nil { // whoever it is inside
+		b.Fatal(err)
+	}
 	if err := f.Truncate(8); err != nil {
 		b.Fatal(err)
 	}
@@ -43,8 +54,7 @@ func (b *bench) watch(caps ...string) *watcher {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = unix.Munmap(shared) })
-	k := b.bundle("watch", "/volume/rounds").bind(volume, "/volume")
-	k.capabilities(append(append([]string{}, defaultCapabilities...), caps...)...)
+	k := change(b.bundle("watch", "/volume/rounds").bind(volume, "/volume"))
 	return &watcher{k.running().ready(), (*atomic.Uint64)(unsafe.Pointer(&shared[0]))}
 }
 

@@ -131,7 +131,7 @@ func (b *bench) stopped(before func(stop), f func()) {
 		b.Fatal(err)
 	}
 	files, under := b.files, b.under
-	b.files, b.under = []*os.File{s.pair}, []string{self, launchArg}
+	b.files, b.under = []*os.File{s.pair}, append([]string{self, launchArg}, under...)
 	defer func() { b.files, b.under = files, under }()
 	s.done.Add(1)
 	go s.serve()

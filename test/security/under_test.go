@@ -14,6 +14,7 @@ import (
 const (
 	keyringArg  = "with-key"      // a key in the session keyring
 	terminalArg = "with-terminal" // a controlling terminal
+	userArg     = "as-user"       // the user rootlessUser, who is not root
 )
 
 // under is what stands between the test and the engine.
@@ -26,6 +27,8 @@ func under(what string, words []string) {
 		if _, err = unix.KeyctlJoinSessionKeyring("crisp-security"); err == nil {
 			_, err = unix.AddKey("user", "crisp-secret", []byte("of the host"), unix.KEY_SPEC_SESSION_KEYRING)
 		}
+	case userArg:
+		err = becomeUser()
 	case terminalArg:
 		err = takeTerminal()
 	default:
