@@ -13,7 +13,9 @@ import (
 
 // What the handlers read. Set before they are put in place.
 var (
-	handlerFD      uintptr // what they write to
+	//lint:ignore U1000 read in assembler
+	handlerFD uintptr // what they write to
+	//lint:ignore U1000 read in assembler
 	runtimeHandler uintptr // where faults go
 )
 
