@@ -36,6 +36,7 @@ type CompileOptions struct {
 	NoPivot    bool            // chroot instead of pivot_root
 	HostProcs  []string        // with NoPivot: where the host has procfs and sysfs mounted, in the order of the mounts
 	NoKeyring  bool            // no session keyring of its own
+	AllCPUs    bool            // the process gets all CPUs of its cgroup, not only those of whoever makes it
 	AtTerminal bool            // the process shows its terminal, and waits for us
 	// FindProgram: that the program is missing is found out before the barrier.
 	FindProgram bool
@@ -130,6 +131,7 @@ func Compile(spec *specs.Spec, o CompileOptions) (*Compiled, error) {
 	a.requestTerminal()
 	a.hide()
 	a.enterCgroups()
+	a.resetAffinity()
 	a.enterNamespaces()
 	a.raiseLoopback()
 	a.findPlace()
@@ -150,6 +152,7 @@ func Compile(spec *specs.Spec, o CompileOptions) (*Compiled, error) {
 	a.maskPaths()
 	a.sealRoot()
 	a.pivot()
+	a.letGo()
 	a.stdio()
 	a.setLimits()
 	a.label()
@@ -255,6 +258,24 @@ func (a *assembly) hide() {
 	a.step(plan.OpPrctl, unix.PR_SET_DUMPABLE, dumpable(a.exposed()))
 	a.about("set the umask")
 	a.step(plan.OpUmask, 0) // modes below are meant as they stand
+}
+
+// letGo closes what a container that waits for its start would hold open until its exec: whoever is in it may look. Before a seccomp program that
+// may not allow it.
+func (a *assembly) letGo() {
+	if a.opts.AtOnce {
+		return
+	}
+	a.about("let go of what is not needed any more")
+	for _, r := range []*plan.Reg{&a.dev, &a.devpts} {
+		if *r != plan.NoReg {
+			a.close(*r)
+			*r = plan.NoReg
+		}
+	}
+	if a.plan.CgroupFD != plan.NoReg {
+		a.close(a.plan.CgroupFD)
+	}
 }
 
 // barrier is where a created container waits for its start.

@@ -37,6 +37,9 @@ func CompileExec(spec *specs.Spec, process *specs.Process, o CompileOptions) (*C
 	a.hide()
 	a.setAffinity("initial", process.ExecCPUAffinity)
 	a.enterCgroups()
+	if process.ExecCPUAffinity == nil {
+		a.resetAffinity()
+	}
 	a.enterContainer()
 	a.becomeRoot()
 	if a.tty() {

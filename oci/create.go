@@ -131,6 +131,7 @@ func (r *Runtime) createOptions(q *CreateRequest, c *Container) CompileOptions {
 	o.Start, o.AtOnce, o.Extra = q.Start != nil, q.AtOnce, len(q.Extra)
 	o.Halt = q.AtHalt != nil || hook.BeforePivot(q.Spec.Hooks) || q.Spec.Linux != nil && len(q.Spec.Linux.NetDevices) > 0
 	o.AtTerminal = q.AtTerminal != nil
+	o.AllCPUs = narrowed()
 	o.NoPivot, o.NoKeyring, o.FindProgram = q.NoPivot, q.NoKeyring, q.FindProgram
 	return o
 }

@@ -40,7 +40,7 @@ func (c *Container) Exec(ctx context.Context, q ExecRequest) (*conmon.Exec, erro
 	}
 	o := c.options()
 	o.TTY, o.Extra, o.NoKeyring, o.AtTerminal = q.TTY, len(q.Extra), q.NoKeyring, q.AtTerminal != nil
-	o.Home = c.home(q.Process)
+	o.Home, o.AllCPUs = c.home(q.Process), narrowed()
 	compiled, err := CompileExec(c.joinSpec(), q.Process, o)
 	if err != nil {
 		return nil, err

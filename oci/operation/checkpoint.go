@@ -22,15 +22,16 @@ func (r *Runtime) Checkpoint(ctx context.Context, id string, o checkpoint.Option
 		//lint:ignore ST1005 runc's words, which engines look for
 		return fmt.Errorf("Container cannot be checkpointed in %s state", s)
 	}
+	if o.LazyPages { // it ends when the last page has gone to whoever restores it, or never
+		unlock(int(c.dir.Fd()))
+	}
 	if err := c.checkpoint(ctx, o); err != nil {
 		return err
 	}
 	if o.LeaveRunning || o.PreDump {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, killTimeout)
-	defer cancel()
-	if err := c.delete(ctx); err != nil {
+	if err := c.deleteEnded(ctx); err != nil {
 		r.config.Log.Warn(err.Error())
 	}
 	return nil
