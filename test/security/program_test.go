@@ -113,6 +113,42 @@ func TestJoiningProcessesShowNothingOfTheHost(t *testing.T) {
 	}
 }
 
+// TestSharedNamespacesShowNothingOfTheHost is the same for a process that is created in a container's mount namespace and all its others: it
+// stands in a tree that the container may change at any moment.
+func TestSharedNamespacesShowNothingOfTheHost(t *testing.T) {
+	b := newBench(t)
+	b.oursOnly("runc makes its own root in a mount namespace that it joins")
+	b.env = []string{"SECRET=engine"}
+	k := b.bundle("exit", "0")
+	w := b.watchIn(func(of *bundle) *bundle { // the same path leads to the root file system there and on the host
+		below := strings.TrimPrefix(k.rootfs, "/")
+		b.make(filepath.Join(filepath.Base(of.dir), "rootfs", below))
+		of.install(filepath.Join(below, "attacker"))
+		return of
+	})
+	k.spec.Mounts, k.spec.Hostname, k.spec.Root.Path = nil, "", k.rootfs
+	k.spec.Linux.Namespaces = nil
+	for kind, file := range map[specs.LinuxNamespaceType]string{
+		specs.MountNamespace: "mnt", specs.PIDNamespace: "pid", specs.IPCNamespace: "ipc", specs.UTSNamespace: "uts",
+		specs.NetworkNamespace: "net", specs.CgroupNamespace: "cgroup",
+	} {
+		k.spec.Linux.Namespaces = append(k.spec.Linux.Namespaces, specs.LinuxNamespace{Type: kind, Path: fmt.Sprintf("/proc/%d/ns/%s", w.pid, file)})
+	}
+	stops := 0
+	b.stopped(func(stop) { w.look(); stops++ }, func() {
+		k.run().ok()
+	})
+	for _, s := range w.end() {
+		if s.Is == filepath.Join(k.rootfs, "attacker") { // the workload itself, by its path there
+			continue
+		}
+		t.Errorf("a container sees of another process its %s: %s", s.What, s.Is)
+	}
+	if stops < 20 {
+		t.Errorf("only %d system calls were watched", stops)
+	}
+}
+
 // TestProgramOfTheHostCannotBeOverwritten is the exploit of CVE-2019-5736: the container has the engine execute itself, as the
 // interpreter of what it is asked to run, holds its program open, and writes to it once nobody executes it. Even all capabilities must not help.
 func TestProgramOfTheHostCannotBeOverwritten(t *testing.T) {

@@ -68,6 +68,23 @@ func TestSymlinksOfTheImageDoNotLeadOutside(t *testing.T) {
 	}
 }
 
+// TestSymlinksInUserNamespacesDoNotLeadOutside: the paths of a container with a user namespace are walked partly before, partly as its root. Here
+// that is the host's root, so that what gets out shows.
+func TestSymlinksInUserNamespacesDoNotLeadOutside(t *testing.T) {
+	b := newBench(t)
+	for _, at := range places {
+		h := b.trap()
+		k := b.touching("")
+		k.userNamespace()
+		k.spec.Linux.UIDMappings[0].HostID, k.spec.Linux.GIDMappings[0].HostID = 0, 0
+		plant(b, k.rootfs, at, h.dir)
+		if r := k.run(); r.late {
+			t.Errorf("%s: it hangs", at)
+		}
+		h.check("in a user namespace, " + at)
+	}
+}
+
 func plant(t testing.TB, rootfs, at, to string) {
 	t.Helper()
 	path := filepath.Join(rootfs, at)
