@@ -39,6 +39,7 @@
 //	file_request.go files.go idmap.go                     what the daemon opens, and how
 //	host.go probe.go                                      Host
 //	runtime.go create.go container.go exec.go cleanup.go  the calls
+//	checkpoint.go resctrl_update.go                       more of them
 //
 // # Worked example
 //

@@ -23,7 +23,7 @@ func (c *Cgroup) JoinBelow(below map[string]string) (Join, error) {
 			used++
 			paths[i] = path.Join(c.path, p)
 			if paths[i] != c.path && !strings.HasPrefix(paths[i], c.path+"/") {
-				return Join{}, fmt.Errorf("%q: %w: %s is not a sub cgroup path", controller, ErrInvalid, p)
+				return Join{}, fmt.Errorf("%q: %w: bad sub cgroup path: %s", controller, ErrInvalid, p)
 			}
 		}
 	}

@@ -31,8 +31,9 @@
 //	record.go record_text.go kept.go lock.go state.go process.go    what is kept, and what is derived
 //	bundle.go id.go files.go signal.go        what comes from outside
 //	create.go start.go run.go kill.go delete.go pause.go exec.go    the commands
+//	events.go rdt.go checkpoint.go restore.go                       more of them
 //	once.go                                   the executor
-//	foreground.go terminal.go console.go sinks.go pidfile.go        what connects a process with our caller
+//	foreground.go terminal.go console.go sinks.go pidfile.go notify.go    what connects a process with our caller
 //
 // # Worked example
 //
