@@ -58,7 +58,8 @@ func TestWritesToProcGoToTheKernel(t *testing.T) {
 	b := newBench(t)
 	for _, at := range []string{"/proc", "/proc/sys", "/proc/sys/kernel"} {
 		fake := b.make("fake-" + b.id())
-		names := []string{"sys/kernel/shm_rmid_forced", "kernel/shm_rmid_forced", "shm_rmid_forced", "self/attr/exec", "thread-self/attr/exec", "self/oom_score_adj"}
+		names := []string{"sys/kernel/shm_rmid_forced", "kernel/shm_rmid_forced", "shm_rmid_forced", "self/attr/exec", "thread-self/attr/exec", "self/oom_score_adj",
+			"thread-self/attr/apparmor/exec", "self/attr/apparmor/exec"}
 		for _, n := range names {
 			b.file(filepath.Join(fake, n), "", 0o666)
 		}
@@ -71,6 +72,9 @@ func TestWritesToProcGoToTheKernel(t *testing.T) {
 		k.spec.Linux.Sysctl = map[string]string{"kernel.shm_rmid_forced": "1"}
 		adj := 500
 		k.spec.Process.OOMScoreAdj = &adj
+		if on, _ := os.ReadFile("/sys/module/apparmor/parameters/enabled"); strings.HasPrefix(string(on), "Y") {
+			k.spec.Process.ApparmorProfile = "unconfined" // a label that needs no policy, written as any is
+		}
 		r := k.run()
 		for _, n := range names {
 			if got := read(t, filepath.Join(fake, n)); got != "" {
