@@ -36,7 +36,8 @@
 //	limits.go labels.go capabilities.go credentials.go    the parts of a plan, in about that order
 //	compile_exec.go                                       the plan of an exec
 //	validate.go validate_process.go validate_linux.go     Validate
-//	file_request.go files.go idmap.go                     what the daemon opens, and how
+//	file_request.go files.go idmap.go mappings.go         what the daemon opens, and how
+//	rootless.go                                           what differs for an ordinary user: the table is there
 //	host.go probe.go                                      Host
 //	runtime.go create.go container.go exec.go cleanup.go  the calls
 //	checkpoint.go resctrl_update.go                       more of them

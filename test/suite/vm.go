@@ -46,6 +46,7 @@ func vmCore(context.Context) ([]guest, error) {
 			{pkg: "cmd/crisp-oci", timeout: 5 * time.Minute},
 			{pkg: "test/oci/conformance", timeout: 8 * time.Minute},
 			{pkg: "test/oci/snapshot", timeout: 5 * time.Minute},
+			{pkg: "test/oci/rootless", run: vmRootless, timeout: 8 * time.Minute},
 			{pkg: "test/oci/command", run: vmCommands, timeout: 8 * time.Minute},
 			{pkg: "test/integration", run: vmIntegration, timeout: 8 * time.Minute},
 		}},
@@ -55,6 +56,9 @@ func vmCore(context.Context) ([]guest, error) {
 
 // vmIntegration are tests of test/integration that depend on the cgroup version.
 const vmIntegration = `^(TestOutOfMemoryIsReported|TestLimitsArriveInTheCgroup|TestUpdateSurvivesARestart|TestStatsSayWhatAContainerUses)$`
+
+// vmRootless are tests of test/oci/rootless that depend on the cgroup version.
+const vmRootless = `^(TestUsersRunContainers|TestDelegatedCgroupsAreUsed|TestCgroupsAreBelowOnesOwn)$`
 
 // vmCommands are tests of test/oci/command that depend on the cgroup version, and those of criu, which cannot work with every kernel.
 const vmCommands = `^(TestKill.*|TestFlagsOfUpdate|TestUpdateOfAFile|TestEvents|TestExecBelowTheCgroup|TestExecInAPausedContainer|TestARestored.*)$`
@@ -78,7 +82,8 @@ func vmWhole(ctx context.Context) ([]guest, error) {
 		runtime.runs = append(runtime.runs, guestRun{pkg: strings.TrimPrefix(pkg, "crisp/"), timeout: 20 * time.Minute})
 	}
 	runtime.runs = append(runtime.runs, guestRun{pkg: "test/oci/conformance", timeout: 20 * time.Minute},
-		guestRun{pkg: "test/oci/snapshot", timeout: 20 * time.Minute}, guestRun{pkg: "test/oci/command", timeout: 20 * time.Minute}, guestRun{pkg: "test/security", timeout: 20 * time.Minute})
+		guestRun{pkg: "test/oci/snapshot", timeout: 20 * time.Minute}, guestRun{pkg: "test/oci/command", timeout: 20 * time.Minute}, guestRun{pkg: "test/oci/rootless", timeout: 20 * time.Minute},
+		guestRun{pkg: "test/security", timeout: 20 * time.Minute})
 	cri := guest{name: "CRI on cgroup v2", timeout: time.Hour, runs: []guestRun{{pkg: "test/integration", timeout: 55 * time.Minute}}}
 	return []guest{runtime, cri, withSystemd()}, nil
 }
