@@ -31,11 +31,8 @@
 //	record.go record_text.go kept.go lock.go state.go process.go    what is kept, and what is derived
 //	bundle.go id.go files.go signal.go        what comes from outside
 //	create.go start.go run.go kill.go delete.go pause.go exec.go    the commands
-<<<<<<< HEAD
 //	events.go rdt.go checkpoint.go restore.go                       more of them
-=======
 //	rootless.go                               where a cgroup is that somebody without rights makes
->>>>>>> ade3d37 (tmp)
 //	once.go                                   the executor
 //	foreground.go terminal.go console.go sinks.go pidfile.go notify.go    what connects a process with our caller
 //
