@@ -18,7 +18,8 @@ import (
 // A fakeSystemd does with units what systemd does, as far as a client sees it.
 type fakeSystemd struct {
 	*Driver
-	t testing.TB
+	peer *dbustest.Peer
+	t    testing.TB
 
 	mu      sync.Mutex // guards what follows
 	units   map[string]map[string]any
@@ -34,8 +35,8 @@ type fakeSystemd struct {
 
 func newFake(t testing.TB) *fakeSystemd {
 	f := &fakeSystemd{t: t, units: map[string]map[string]any{}, failed: map[string]bool{}}
-	peer := dbustest.Listen(t, f.handle)
-	f.Driver = New(Config{Socket: peer.Socket, Booted: t.TempDir(), Timeout: 20 * time.Second, Hold: f.hold})
+	f.peer = dbustest.Listen(t, f.handle)
+	f.Driver = New(Config{Socket: f.peer.Socket, Booted: t.TempDir(), Timeout: 20 * time.Second, Hold: f.hold})
 	return f
 }
 
@@ -157,4 +158,27 @@ func missing(t testing.TB) string { return filepath.Join(t.TempDir(), "none") }
 func openFiles() int {
 	entries, _ := os.ReadDir("/proc/self/fd")
 	return len(entries)
+}
+
+// asked returns the calls since the last time.
+func (f *fakeSystemd) asked() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	calls := f.calls
+	f.calls = nil
+	return calls
+}
+
+// count returns how many units there are, and how many holders were ever started.
+func (f *fakeSystemd) count() (units, holders int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.units), f.holders
+}
+
+// exists has a unit that somebody else made.
+func (f *fakeSystemd) exists(name string, properties map[string]any, failed bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.units[name], f.failed[name] = properties, failed
 }

@@ -34,9 +34,9 @@ func dial(t *testing.T, handle func(c *dbustest.Client, member string, args []an
 
 // TestTheLibraryReadsWhatIsSent: each type arrives as godbus knows it.
 func TestTheLibraryReadsWhatIsSent(t *testing.T) {
-	var got []any
+	arrived := make(chan []any, 1)
 	c := dial(t, func(_ *dbustest.Client, _ string, args []any) ([]any, error) {
-		got = args
+		arrived <- args
 		return []any{"done", true, uint32(7), uint64(1) << 40, godbus.ObjectPath("/a"), godbus.MakeVariant("in a variant")}, nil
 	})
 	reply, err := c.Call(call("StartTransientUnit",
@@ -59,7 +59,7 @@ func TestTheLibraryReadsWhatIsSent(t *testing.T) {
 		},
 		[][]any{}, [][]any{{"b.service", [][]any{property("X", int32(1))}}},
 	}
-	if !reflect.DeepEqual(got, want) {
+	if got := <-arrived; !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %#v\nwant %#v", got, want)
 	}
 	values, err := reply.Values()

@@ -48,11 +48,12 @@ func Listen(t testing.TB, handle func(c *Client, member string, args []any) ([]a
 	}
 	p.listener = l
 	p.running.Go(p.accept)
-	t.Cleanup(p.close)
+	t.Cleanup(p.Close)
 	return p
 }
 
-func (p *Peer) close() {
+// Close ends the peer and its connections, if the test's end is too late for that.
+func (p *Peer) Close() {
 	p.listener.Close()
 	p.mu.Lock()
 	for c := range p.clients {
