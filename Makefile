@@ -10,7 +10,7 @@ GO ?= go
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # No HTML templates for traces; OpenPGP in Go. The tests are built with the same.
 export GOFLAGS := $(GOFLAGS) -tags=grpcnotrace,containers_image_openpgp
-BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+BUILD    = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS) $(ENTRY)'
 
 .DEFAULT_GOAL := build
 .PHONY: test-power test-weakened bench-oci bench-pull build conmon deps go-version demo test test-vm lint fuzz bench install clean help
@@ -21,6 +21,9 @@ build: bin/crisp bin/crisp-oci ## build bin/crisp and bin/crisp-oci, static, wit
 .PHONY: bin/crisp bin/crisp-oci
 bin/crisp bin/crisp-oci: conmon
 	$(BUILD) -o $@ ./cmd/$(@F)
+
+# It begins in cmd/crisp-oci/entry_*.s.
+bin/crisp-oci: private ENTRY := -E main.entry
 
 conmon: deps
 	$(MAKE) -C conmon
