@@ -172,11 +172,24 @@ func (r result) String() string { return fmt.Sprintf("code %d, %q, %q", r.code, 
 // command runs one of the runtime's.
 func (b *bench) command(args ...string) result { return b.commandWith(nil, args...) }
 
-// commandWith changes how it is run. What it prints goes to files, which containers hold open for as long as they run. So does what it
-// reads: crun gives stdin to the container's user, and that is not to be /dev/null.
+// commandWith changes how it is run.
 func (b *bench) commandWith(change func(*exec.Cmd), args ...string) result {
+	return b.begin(change, args...).wait()
+}
+
+// begun is a command that runs.
+type begun struct {
+	b         *bench
+	cmd       *exec.Cmd
+	out, errs string // files
+	cancel    context.CancelFunc
+	ctx       context.Context
+}
+
+// begin starts a command. What it prints goes to files, which containers hold open for as long as they run. So does what it reads: crun
+// gives stdin to the container's user, and that is not to be /dev/null.
+func (b *bench) begin(change func(*exec.Cmd), args ...string) *begun {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
 	cmd := exec.CommandContext(ctx, place.runtime, append([]string{"--root", b.state}, args...)...)
 	var files [3]*os.File
 	for i := range files {
@@ -189,20 +202,39 @@ func (b *bench) commandWith(change func(*exec.Cmd), args ...string) result {
 	if change != nil {
 		change(cmd)
 	}
-	err := cmd.Run()
-	if ctx.Err() != nil {
-		b.fatalf("%s: not done after %v", strings.Join(args, " "), patience)
+	if err := cmd.Start(); err != nil {
+		cancel()
+		b.fatalf("%s: %v", strings.Join(args, " "), err)
+	}
+	return &begun{b: b, cmd: cmd, out: files[1].Name(), errs: files[2].Name(), ctx: ctx, cancel: cancel}
+}
+
+func (g *begun) wait() result {
+	defer g.cancel()
+	what := strings.Join(g.cmd.Args[3:], " ")
+	err := g.cmd.Wait()
+	if g.ctx.Err() != nil {
+		g.b.fatalf("%s: not done after %v", what, patience)
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		b.fatalf("%s: %v", strings.Join(args, " "), err)
+		g.b.fatalf("%s: %v", what, err)
 	}
-	text := func(f *os.File) string {
-		t, err := os.ReadFile(f.Name())
-		b.must(err)
-		return string(t)
-	}
-	return result{code: cmd.ProcessState.ExitCode(), out: text(files[1]), errs: text(files[2])}
+	return result{code: g.cmd.ProcessState.ExitCode(), out: g.b.text(g.out), errs: g.b.text(g.errs)}
+}
+
+func (b *bench) text(path string) string {
+	t, err := os.ReadFile(path)
+	b.must(err)
+	return string(t)
+}
+
+// answering is begin for a run whose probe stays; it waits until that has answered.
+func (k *bundle) answering(id string) *begun {
+	k.save(id, "stay")
+	g := k.begin(nil, k.args("run", id)...)
+	k.eventually("the probe's answers", func() bool { return strings.HasSuffix(k.text(g.out), "\n") })
+	return g
 }
 
 // ok is command for one that succeeds.

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -224,17 +223,9 @@ func verifyExitCode(b *bench) {
 	k.Process.Args = nil
 	k.asks = []string{"ids"}
 	id := b.id()
-	k.save(id, "stay")
-	var r result
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		b.guard(func() { r = b.command(k.args("run", id)...) })
-	}()
-	b.eventually("running", func() bool { return b.command("state", id).code == 0 && b.stateOf(id).Status == specs.StateRunning })
+	run := k.answering(id)
 	b.ok("kill", id, "KILL")
-	<-done
-	if r.code != 128+int(unix.SIGKILL) {
+	if r := run.wait(); r.code != 128+int(unix.SIGKILL) {
 		b.errorf("killed: %v", r)
 	}
 }
@@ -257,23 +248,9 @@ func verifyRunDetach(b *bench) {
 
 // verifySignals: what is sent to run goes on to the container.
 func verifySignals(b *bench) {
-	k := b.bundle()
-	id := b.id()
-	k.save(id, "stay")
-	started := make(chan *exec.Cmd, 1)
-	done := make(chan result, 1)
-	go func() {
-		b.guard(func() {
-			done <- b.commandWith(func(cmd *exec.Cmd) { started <- cmd }, k.args("run", id)...)
-		})
-	}()
-	cmd := <-started
-	b.eventually("the probe's answers", func() bool {
-		text, err := os.ReadFile(cmd.Stdout.(*os.File).Name())
-		return err == nil && len(text) > 0
-	})
-	b.must(cmd.Process.Signal(syscall.SIGUSR1))
-	if r := <-done; r.code != 9 {
+	run := b.bundle().answering(b.id())
+	b.must(run.cmd.Process.Signal(unix.SIGUSR1))
+	if r := run.wait(); r.code != 9 {
 		b.errorf("%v", r)
 	}
 }

@@ -93,7 +93,7 @@ func processTables() []table {
 				id: "process.defaults", of: "6.1 process.oomScoreAdj",
 				sees: []sight{
 					{"read /proc/self/oom_score_adj", ownFile("/proc/self/oom_score_adj")}, {"status NoNewPrivs", "0"},
-					{"sched", "~^policy=0 nice=0 priority=0 "}, {"personality", "0x0"}, {"status Seccomp", "0"},
+					{"sched", "~^policy=0 "}, {"personality", "0x0"}, {"status Seccomp", "0"},
 				},
 			}, {
 				id: "process.env.home", of: "6.1 process.args",
@@ -184,6 +184,11 @@ func ownFile(path string) string {
 }
 
 func needsRealtime() string {
+	if hasRealtimeGroups() {
+		if why := needsRealtimeGroup(); why != "" {
+			return why
+		}
+	}
 	return tryPolicy(&unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: 1, Priority: 7})
 }
 
@@ -204,10 +209,32 @@ func tryPolicy(a *unix.SchedAttr) string {
 	return ""
 }
 
+// hasRealtimeGroups: CONFIG_RT_GROUP_SCHED, on cgroup v1.
+func hasRealtimeGroups() bool {
+	_, err := os.Stat("/sys/fs/cgroup/cpu/cpu.rt_runtime_us")
+	return err == nil
+}
+
+// needsRealtimeGroup: a cgroup at the top can have realtime, which others may have taken all.
+func needsRealtimeGroup() string {
+	if !hasRealtimeGroups() {
+		return "this kernel has no realtime groups (CONFIG_RT_GROUP_SCHED)"
+	}
+	dir := fmt.Sprintf("/sys/fs/cgroup/cpu%s-try%d", place.cgroup, count.Add(1))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err.Error()
+	}
+	defer os.Remove(dir)
+	if err := os.WriteFile(dir+"/cpu.rt_runtime_us", []byte("30000"), 0); err != nil {
+		return "other cgroups of this host have all realtime: " + err.Error()
+	}
+	return ""
+}
+
 // allowRealtime gives the cgroup time for it, where the kernel wants that (CONFIG_RT_GROUP_SCHED, cgroup v1): only a cgroup at the
 // top can have some without its parent.
 func allowRealtime(k *bundle) {
-	if _, err := os.Stat("/sys/fs/cgroup/cpu/cpu.rt_runtime_us"); err == nil {
+	if hasRealtimeGroups() {
 		k.Linux.CgroupsPath = place.cgroup + "-rt"
 		k.Linux.Resources.CPU = &specs.LinuxCPU{RealtimeRuntime: new(int64(10000)), RealtimePeriod: new(uint64(1000000))}
 	}

@@ -147,7 +147,7 @@ func cpuRows() []row {
 			edit: cpu(specs.LinuxCPU{Idle: new(int64(1))}), sees: []sight{cg("", "cpu.idle", "1")},
 		}, {
 			id: "resources.cpu.realtime.v1", of: "6.4 resources.cpu", fields: resourceFields("cpu", "realtimeRuntime", "realtimePeriod"), lane: "v1", alone: true,
-			needs: needsFile("/sys/fs/cgroup/cpu/cpu.rt_runtime_us", "this kernel has no realtime groups (CONFIG_RT_GROUP_SCHED)"),
+			needs: needsRealtimeGroup,
 			edit: func(k *bundle) {
 				k.Linux.CgroupsPath = place.cgroup + "-rt2"
 				cpu(specs.LinuxCPU{RealtimeRuntime: new(int64(20000)), RealtimePeriod: new(uint64(500000))})(k)
