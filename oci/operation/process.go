@@ -65,7 +65,7 @@ func (r *record) pidfd() (int, error) {
 		return -1, ErrNotRunning
 	}
 	fd, err := unix.PidfdOpen(r.Pid, 0)
-	if errors.Is(err, unix.ESRCH) {
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) { // EINVAL: the number lives on as that of a session (kernel/pid.c, pidfd_open)
 		return -1, ErrNotRunning
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,7 +51,8 @@ func TestSpecIsThatOfRunc(t *testing.T) {
 		if err := json.Unmarshal(want, &w); err != nil {
 			t.Fatal(err)
 		}
-		w.Linux.Namespaces = append(w.Linux.Namespaces, specs.LinuxNamespace{Type: specs.CgroupNamespace})
+		own := slices.IndexFunc(w.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.MountNamespace }) + 1
+		w.Linux.Namespaces = slices.Insert(w.Linux.Namespaces, own, specs.LinuxNamespace{Type: specs.CgroupNamespace})
 		if !reflect.DeepEqual(g, w) {
 			t.Errorf("%s: %s", file, got)
 		}
