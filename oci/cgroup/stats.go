@@ -71,6 +71,9 @@ type PressureLine struct {
 
 // Stats reads what the cgroup has used. A cgroup that is gone is ErrNotFound.
 func (c *Cgroup) Stats() (Stats, error) {
+	if len(c.m.hierarchies) == 0 {
+		return Stats{}, ErrNone
+	}
 	r := c.m.buffers.Get().(*reader)
 	defer c.m.buffers.Put(r)
 	r.path = append(r.path[:0], c.path...)

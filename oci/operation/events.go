@@ -36,6 +36,9 @@ func (r *Runtime) Events(ctx context.Context, id string, q EventsRequest) error 
 		if g == nil {
 			return ErrNotRunning
 		}
+		if c.uncontained() {
+			return cgroup.ErrNone
+		}
 		t := teller{container: c, request: q, dirs: events.Dirs{V2: g.Version() == cgroup.V2, Of: g.Dir}}
 		if q.Once {
 			return t.stats()

@@ -28,7 +28,7 @@ func TestWithoutRightsThereAreNoCgroups(t *testing.T) {
 
 	c := u.bundle("c", waits)
 	c.running()
-	for _, command := range [][]string{{"pause", "c"}, {"resume", "c"}, {"ps", "c"}, {"update", "--memory", "32m", "c"}} {
+	for _, command := range [][]string{{"pause", "c"}, {"resume", "c"}, {"ps", "c"}, {"events", "--stats", "c"}, {"update", "--memory", "32m", "c"}} {
 		c.fails("no cgroup of its own", command...)
 	}
 	c.does("kill", "--all", "c", "KILL")

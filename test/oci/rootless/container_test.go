@@ -5,6 +5,7 @@ package rootless
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -268,6 +269,19 @@ func drop(all []string, one string) []string {
 		}
 	}
 	return kept
+}
+
+func TestUsersHaveTerminals(t *testing.T) {
+	u := newUser(t)
+	c := u.bundle("c", "tty; stat -c '%u:%a' /dev/console; test -c /dev/tty", func(s *specs.Spec) { s.Process.Terminal = true })
+	// script(1) is the terminal that crisp-oci has.
+	if _, err := exec.LookPath("script"); err != nil {
+		t.Skip(err)
+	}
+	out, errs, err := u.command(c.dir, "script", "-qec", u.runtime+" run c", "/dev/null")
+	if got := strings.ReplaceAll(out, "\r", ""); err != nil || !strings.Contains(got, "/dev/pts/0\n0:620\n") {
+		t.Errorf("%q, %v, %s", got, err, errs)
+	}
 }
 
 func TestRecordsOfUsersAreTheirOwn(t *testing.T) {
