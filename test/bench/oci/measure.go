@@ -65,7 +65,7 @@ func (b *bench) times(ctx context.Context, rounds int) error {
 }
 
 const (
-	limitStep   = 32 << 10 // bytes
+	limitStep   = 4 << 10 // bytes: a page, which limits are rounded to
 	limitMost   = 64 << 20
 	limitRuns   = 3               // times in a row that a limit must start the container
 	limitAlarm  = 5 * time.Second // a run that takes longer does not start
