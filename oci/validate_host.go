@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"crisp/oci/cgroup"
+	"crisp/oci/cgroup/systemd"
 	"crisp/oci/hook"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -20,8 +21,16 @@ func ProbeHost(m *cgroup.Manager) (Host, error) { return probeHost(m) }
 func Plan(spec *specs.Spec, bundle string, host Host) (*Compiled, error) {
 	const id = "ID"
 	return Compile(spec, CompileOptions{
-		ID: id, Bundle: bundle, CgroupPath: CgroupPath(id, spec), Host: host, Start: true, Halt: hook.BeforePivot(spec.Hooks), FindProgram: true,
+		ID: id, Bundle: bundle, CgroupPath: cgroupDirectory(CgroupPath(id, spec)), Host: host, Start: true, Halt: hook.BeforePivot(spec.Hooks), FindProgram: true,
 	})
+}
+
+// cgroupDirectory is where the cgroup of a path is, below each hierarchy.
+func cgroupDirectory(p string) string {
+	if u, err := systemd.New(systemd.Config{}).Unit(p); err == nil && isSystemdPath(p) {
+		return u.Directory
+	}
+	return p
 }
 
 // CheckHost finds what a config.json that is valid in itself cannot have on a host.
