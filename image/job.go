@@ -26,6 +26,7 @@ type jobs struct {
 type jobKey struct{ ref, platform, credential, namespace string }
 
 type job struct {
+	progress *progress
 	cancel  context.CancelCauseFunc
 	done    chan struct{}
 	waiters int
@@ -48,7 +49,7 @@ func (j *jobs) stop() {
 }
 
 // do joins the job of that key or starts it, and waits for its end or the caller's.
-func (j *jobs) do(ctx context.Context, key jobKey, linger time.Duration, run func(context.Context) (*Image, error)) (*Image, error) {
+func (j *jobs) do(ctx context.Context, key jobKey, linger time.Duration, run func(context.Context, *progress) (*Image, error)) (*Image, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -65,7 +66,7 @@ func (j *jobs) do(ctx context.Context, key jobKey, linger time.Duration, run fun
 	}
 }
 
-func (j *jobs) join(key jobKey, run func(context.Context) (*Image, error)) (*job, error) {
+func (j *jobs) join(key jobKey, run func(context.Context, *progress) (*Image, error)) (*job, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.ctx.Err() != nil {
@@ -74,10 +75,10 @@ func (j *jobs) join(key jobKey, run func(context.Context) (*Image, error)) (*job
 	b := j.byKey[key]
 	if b == nil {
 		ctx, cancel := context.WithCancelCause(j.ctx)
-		b = &job{cancel: cancel, done: make(chan struct{})}
+		b = &job{progress: &progress{ref: key.ref, begun: time.Now()}, cancel: cancel, done: make(chan struct{})}
 		j.byKey[key] = b
 		j.work.Go(func() {
-			image, err := run(ctx)
+			image, err := run(ctx, b.progress)
 			j.end(key, b, image, err)
 		})
 	}
@@ -87,6 +88,22 @@ func (j *jobs) join(key jobKey, run func(context.Context) (*Image, error)) (*job
 		b.lonely = nil
 	}
 	return b, nil
+}
+
+// all are the jobs under way, with the numbers of their callers.
+func (j *jobs) all() []jobInfo {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var out []jobInfo
+	for _, b := range j.byKey {
+		out = append(out, jobInfo{b.progress, b.waiters})
+	}
+	return out
+}
+
+type jobInfo struct {
+	progress *progress
+	callers  int
 }
 
 func (j *jobs) end(key jobKey, b *job, image *Image, err error) {

@@ -80,8 +80,9 @@ func (s *Store) pull(ctx context.Context, name string, r PullRequest) (*Image, e
 		p.asked = r.Platform.OS + "/" + r.Platform.Architecture + "/" + r.Platform.Variant
 	}
 	key := jobKey{ref: ref.String(), platform: p.asked, credential: cred.Key(), namespace: r.Namespace}
-	image, err := s.pulls.do(ctx, key, s.linger, func(ctx context.Context) (*Image, error) {
+	image, err := s.pulls.do(ctx, key, s.linger, func(ctx context.Context, now *progress) (*Image, error) {
 		var err error
+		p.progress = now
 		if p.repo, err = s.client.Repository(ref, cred); err != nil {
 			return nil, err
 		}
@@ -108,12 +109,14 @@ type pull struct {
 	platform  ocispec.Platform
 	chosen    digest.Digest // of the manifest, as far as it is known
 	asked     string        // the platform as the request names it; "" for the node's own
-	fetched   int           // manifests
+	progress  *progress
+	fetched   int // manifests
 }
 
 // run does as little as it can: an image that is here costs one request, which says what the name means now.
 func (p *pull) run(ctx context.Context) (*Image, error) {
 	s, begun := p.store, time.Now()
+	p.progress.enter("asking the registry")
 	if im, err := p.unchanged(ctx); im != nil || err != nil {
 		return im, err
 	}
@@ -239,11 +242,18 @@ func (p *pull) fetch(ctx context.Context, r *record, layers []ocispec.Descriptor
 			}
 		}
 	}()
+	coming := make([]*transfer, len(layers))
+	for i, l := range layers {
+		coming[i] = s.coming.take(r.Layers[i], l)
+		defer s.coming.drop(r.Layers[i])
+	}
+	p.progress.fetching(coming)
 	g, gctx := errgroup.WithContext(ctx)
 	for i, l := range layers {
 		g.Go(func() error {
-			err := s.layers.Acquire(gctx, r.Layers[i], p.build(l, r.Layers[i]))
+			err := s.layers.Acquire(gctx, r.Layers[i], p.build(l, r.Layers[i], coming[i]))
 			taken[i] = err == nil
+			coming[i].here.Store(err == nil)
 			if err != nil {
 				return fmt.Errorf("layer %d (%s): %w", i, l.Digest, err)
 			}
@@ -253,6 +263,7 @@ func (p *pull) fetch(ctx context.Context, r *record, layers []ocispec.Descriptor
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
+	p.progress.enter("making durable")
 	if err := p.repair(ctx, r); err != nil {
 		return nil, err
 	}
@@ -266,13 +277,13 @@ func (p *pull) fetch(ctx context.Context, r *record, layers []ocispec.Descriptor
 }
 
 // build is how a layer comes to be: one stream from the registry to its directory.
-func (p *pull) build(l ocispec.Descriptor, diffID digest.Digest) func(context.Context, *os.File) (layer.Summary, error) {
+func (p *pull) build(l ocispec.Descriptor, diffID digest.Digest, t *transfer) func(context.Context, *os.File) (layer.Summary, error) {
 	return func(ctx context.Context, root *os.File) (layer.Summary, error) {
 		body, err := p.repo.Blob(ctx, descriptor(l))
 		if err != nil {
 			return layer.Summary{}, err
 		}
-		sum, err := layer.Unpack(ctx, layer.Source{Blob: body, Digest: l.Digest, Size: l.Size, DiffID: diffID}, root, p.store.limits)
+		sum, err := layer.Unpack(ctx, layer.Source{Blob: t.of(body), Digest: l.Digest, Size: l.Size, DiffID: diffID}, root, p.store.limits)
 		if sum.DroppedXattrs > 0 {
 			p.store.log.Warn("layer has extended attributes that were not taken over", "name", p.ref.String(), "layer", l.Digest, "count", sum.DroppedXattrs)
 		}

@@ -71,6 +71,7 @@ type Store struct {
 	sources *registries.Registries
 	policy  *policy.Policy
 	pulls   jobs
+	coming  transfers
 
 	// changing makes changes of records follow each other; it is held while they are written. It also guards holds.
 	changing sync.Mutex
