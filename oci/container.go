@@ -30,8 +30,8 @@ type Container struct {
 	root       rootMount // in a mount namespace with others
 	runtime    *Runtime
 	monitor    Executor
-	cgroupPath string           // as linux.cgroupsPath names it
-	cgroupDir  string           // where that is, below each hierarchy
+	cgroupPath string                       // as linux.cgroupsPath names it
+	cgroupDir  string                       // where that is, below each hierarchy
 	linux      specs.Linux                  // what of the spec concerns further processes too
 	program    *seccomp.Program             // nil: unconfined; shared by all with the same profile
 	hooks      *hooks                       // nil: none
