@@ -201,6 +201,44 @@ mount | grep -cE ' on /(sys|proc|dev/mqueue) '; ip addr show lo | grep -c 'inet 
 	}).prints("1\n")
 }
 
+func TestContainersOfUsersShareNamespaces(t *testing.T) {
+	u := newUser(t)
+	netns := func(s *specs.Spec) {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
+		s.Hostname = "shared"
+	}
+	first := u.bundle("first", waits, netns)
+	first.running()
+	pid := first.state().Pid
+	second := u.bundle("second", "hostname; ps | grep -c '[s]tarted'; cat /etc/name; readlink /proc/self/ns/user; readlink /proc/self/ns/net; "+waits, netns,
+		func(s *specs.Spec) {
+			s.Hostname = ""
+			s.Linux.UIDMappings, s.Linux.GIDMappings = nil, nil
+			for i := range s.Linux.Namespaces {
+				n := &s.Linux.Namespaces[i]
+				file := map[specs.LinuxNamespaceType]string{specs.UserNamespace: "user", specs.PIDNamespace: "pid", specs.NetworkNamespace: "net",
+					specs.IPCNamespace: "ipc", specs.UTSNamespace: "uts"}[n.Type]
+				if file != "" {
+					n.Path = fmt.Sprintf("/proc/%d/ns/%s", pid, file)
+				}
+			}
+		})
+	second.running()
+	want := second.does("exec", "second", "/bin/sh", "-c", "readlink /proc/self/ns/user; readlink /proc/self/ns/net; hostname")
+	if got := first.does("exec", "first", "/bin/sh", "-c", "readlink /proc/self/ns/user; readlink /proc/self/ns/net; hostname"); got != want || !strings.HasSuffix(got, "shared\n") {
+		t.Errorf("they are in %q and %q", got, want)
+	}
+	if got := first.does("exec", "first", "/bin/sh", "-c", "ps | grep -c '[s]tarted'"); got != "2\n" {
+		t.Errorf("of two workloads %s are in sight", got)
+	}
+	// Without a cgroup, nothing but its first process is known of a container that has no PID namespace of its own.
+	second.does("kill", "second", "KILL")
+	second.eventually("its end", func() bool { return second.state().Status == specs.StateStopped })
+	if s := first.state(); s.Status != specs.StateRunning {
+		t.Errorf("the other is %s", s.Status)
+	}
+}
+
 func TestTemporaryFileSystemsOfUsersCopyUp(t *testing.T) {
 	u := newUser(t)
 	copied := func(s *specs.Spec) {
