@@ -66,8 +66,8 @@ func capabilityTables() []table {
 			},
 		}, {
 			id: "capabilities.none", of: "6.1 process.capabilities", alone: true,
-			edit: func(k *bundle) { k.Process.Capabilities = nil },
-			sees: []sight{{"caps Bnd", ""}, {"caps Prm", ""}, {"caps Eff", ""}, {"caps Inh", ""}, {"caps Amb", ""}, {"chown /probe 5", "EPERM"}},
+			edit: func(k *bundle) { k.inRootfs("/owned", "", 0o644); k.Process.Capabilities = nil },
+			sees: []sight{{"caps Bnd", ""}, {"caps Prm", ""}, {"caps Eff", ""}, {"caps Inh", ""}, {"caps Amb", ""}, {"chown /owned 5", "EPERM"}},
 		}, {
 			id: "capabilities.unknown", of: "6.1 process.capabilities",
 			run: func(b *bench) {
@@ -87,8 +87,8 @@ func capabilityTables() []table {
 			},
 		}, {
 			id: "capabilities.dropped", of: "6.1 process.capabilities", alone: true,
-			edit: func(k *bundle) { k.Process.Capabilities = capabilities("CAP_KILL") },
-			sees: []sight{{"chown /probe 5", "EPERM"}, {"mknod /node c 1 3", "EPERM"}, {"call setdomainname 0 0", "EPERM"}},
+			edit: func(k *bundle) { k.inRootfs("/owned", "", 0o644); k.Process.Capabilities = capabilities("CAP_KILL") },
+			sees: []sight{{"chown /owned 5", "EPERM"}, {"mknod /node c 1 3", "EPERM"}, {"call setdomainname 0 0", "EPERM"}},
 		},
 	}}}
 }

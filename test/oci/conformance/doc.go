@@ -14,8 +14,8 @@
 //   - A bench is a scratch place of one container. When it is cleared, nothing may be left: no mount, no cgroup, no state. After each
 //     test, package leak looks for processes, network devices and the rest.
 //   - A lane is the version of cgroups that the host has: rows may be of one alone.
-//   - An exception is a row that fails for a known reason: of crisp-oci in notyet.txt, of Debian's runc and crun in peers.txt. A test
-//     fails when one of them passes.
+//   - An exception is a row that fails for a known reason: of crisp-oci in notyet.txt, of runc and crun in peers.txt, each by its
+//     version. A test fails when one of them passes.
 //
 // # Worked example
 //

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -21,7 +23,7 @@ import (
 // place is what all tests share.
 var place struct {
 	runtime string // the path of what is tested
-	peer    string // its name when it is not crisp-oci
+	peer    string // its name and version when it is not crisp-oci: "runc-1.1"
 	image   string // a directory with the probe, on the file system of the bundles
 	cgroup  string // above the cgroups of all containers
 	unified bool   // cgroup v2 alone
@@ -57,7 +59,9 @@ func setUp() error {
 		return err
 	}
 	if os.Getenv("OCI_RUNTIME") != "" {
-		place.peer = filepath.Base(place.runtime)
+		if place.peer, err = peerOf(place.runtime); err != nil {
+			return err
+		}
 	}
 	if place.image, err = os.MkdirTemp("", "oi"); err != nil {
 		return err
@@ -87,6 +91,19 @@ func setUp() error {
 		hidden = true
 	}
 	return nil
+}
+
+// peerOf is the name and the version that a runtime says it has: "runc version 1.1.5+ds1" is runc-1.1.
+func peerOf(runtime string) (string, error) {
+	out, err := exec.Command(runtime, "--version").Output()
+	if err != nil {
+		return "", fmt.Errorf("%s --version: %w", runtime, err)
+	}
+	m := regexp.MustCompile(`^(\S+) version (\d+\.\d+)`).FindSubmatch(out)
+	if m == nil {
+		return "", fmt.Errorf("%s --version: %q", runtime, out)
+	}
+	return string(m[1]) + "-" + string(m[2]), nil
 }
 
 func removeCgroups(name string) error {
