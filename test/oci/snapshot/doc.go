@@ -21,13 +21,13 @@
 //
 // # Worked example
 //
-// runc mounts a tmpfs of its own on each masked directory, crun and crisp do otherwise. Of each directory the list says:
+// Each runtime covers masked directories in its own way. The list says:
 //
-//	mount /proc/scsi
-//		configs: plain podman
-//		crisp: / ro,nosuid,nodev,noexec,relatime tmpfs …
-//		runc: / ro,relatime tmpfs …
-//		why: @masks
+//	flags (masked directory)
+//		configs: plain podman …
+//		crisp: ro,nosuid,nodev,noexec,relatime
+//		runc crun: ro,relatime
+//		why: @mask-directories
 //
-// and at its top, once, what @masks is.
+// and at its top, once, what @mask-directories is.
 package snapshot

@@ -21,6 +21,8 @@ type place struct {
 	host    map[string]string // the test's namespaces: "net" to "net:[4026531840]"
 	joined  map[string]string // those of the sandbox
 	ownPIDs bool
+	masked  []string // by the config
+	fixed   []string // read-only paths of the config
 }
 
 // A fact is a line of the probe.
@@ -47,7 +49,7 @@ func readFacts(out string) ([]fact, error) {
 // comparable makes items of facts.
 func (p place) comparable(facts []fact) items {
 	out := items{}
-	m := mounts{points: map[string]string{}}
+	m := mounts{points: map[string]string{}, masked: p.masked, fixed: p.fixed}
 	var environment []string
 	for _, f := range facts {
 		value := p.named(f.value)
@@ -163,6 +165,8 @@ func file(out items, name, value string) {
 type mounts struct {
 	lines  []mountLine
 	points map[string]string // of IDs
+	masked []string
+	fixed  []string
 }
 
 type mountLine struct{ parent, root, point, options, propagation, filesystem string }
@@ -185,6 +189,7 @@ func (m *mounts) add(line string) {
 		l.propagation = "private"
 	}
 	l.alike()
+	m.alias(&l)
 	m.points[f[0]] = l.point
 	m.lines = append(m.lines, l)
 }
@@ -211,7 +216,7 @@ func (l *mountLine) alike() {
 func (m *mounts) items(out items) {
 	var order []string
 	for _, l := range m.lines {
-		if n := len(order); n == 0 || order[n-1] != l.point {
+		if !l.many() {
 			order = append(order, l.point)
 		}
 		name := l.point
@@ -219,16 +224,33 @@ func (m *mounts) items(out items) {
 			name = fmt.Sprintf("%s (%d)", l.point, n)
 		}
 		out["mount "+name], out["propagation "+name], out["flags "+name], out["filesystem "+name] = l.root, l.propagation, l.options, l.filesystem
-		if on := m.points[l.parent]; on != "" && !slices.Contains([]string{"/", l.point}, on) {
+		if on := m.points[l.parent]; on != "" && !l.many() && !slices.Contains([]string{"/", l.point}, on) {
 			out["parent of "+name] = on
 		}
 	}
 	out["mounts in order"] = strings.Join(order, " ")
 }
 
-// same says whether a mount tells nothing new: hierarchies of cgroups are many, and alike.
+// alias gives what is masked or protected the same name: which paths there are is the kernel's matter.
+func (m *mounts) alias(l *mountLine) {
+	switch {
+	case slices.Contains(m.masked, l.point) && l.root == "/" && strings.HasPrefix(l.filesystem, "tmpfs "):
+		l.point = "(masked directory)"
+	case slices.Contains(m.masked, l.point):
+		l.point = "(masked file)"
+	case slices.Contains(m.fixed, l.point) && strings.HasPrefix(l.point, "/proc/"):
+		l.point, l.root = "(protected path)", "(itself)"
+	}
+}
+
+// many says whether the mount is one of several alike.
+func (l mountLine) many() bool {
+	return l.point[0] == '(' || strings.HasPrefix(l.point, "/sys/fs/cgroup/")
+}
+
+// same says whether a mount tells nothing new.
 func (l mountLine) same(out items, name string) bool {
-	return strings.Contains(name, "CONTROLLER") && out["mount "+name] == l.root && out["propagation "+name] == l.propagation &&
+	return l.many() && out["mount "+name] == l.root && out["propagation "+name] == l.propagation &&
 		out["flags "+name] == l.options && out["filesystem "+name] == l.filesystem
 }
 

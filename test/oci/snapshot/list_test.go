@@ -91,24 +91,29 @@ func TestUpdateKeepsReasons(t *testing.T) {
 }
 
 func TestMountsAreComparable(t *testing.T) {
-	m := mounts{points: map[string]string{}}
+	m := mounts{points: map[string]string{}, masked: []string{"/proc/acpi", "/proc/scsi", "/proc/keys"}}
 	for _, line := range []string{
 		"30 20 0:30 / /sys/fs/cgroup/blkio ro,nosuid master:9 - cgroup cgroup rw,blkio",
 		"31 20 0:31 / /sys/fs/cgroup/cpu,cpuacct ro,nosuid master:7 - cgroup cgroup rw,cpu,cpuacct",
 		"32 20 0:32 / /sys/fs/cgroup/systemd ro,nosuid - cgroup cgroup rw,xattr,name=systemd",
 		"20 10 0:20 / /sys/fs/cgroup rw shared:5 master:6 - tmpfs cgroup rw,mode=755",
 		"10 9 0:10 /rootfs / rw - tmpfs tmpfs rw",
+		"40 10 0:40 / /proc/acpi ro - tmpfs mask ro",
+		"41 10 0:40 / /proc/scsi ro - tmpfs mask ro",
+		"42 10 0:41 /null /proc/keys ro - tmpfs tmpfs rw",
 	} {
 		m.add(line)
 	}
 	got := items{}
 	m.items(got)
 	for item, want := range map[string]string{
-		"mounts in order":                          "/sys/fs/cgroup/CONTROLLER /sys/fs/cgroup/NAME /sys/fs/cgroup /",
+		"mounts in order":                          "/sys/fs/cgroup /",
 		"propagation /sys/fs/cgroup/CONTROLLER":    "master",
 		"filesystem /sys/fs/cgroup/CONTROLLER":     "cgroup cgroup rw,CONTROLLER",
 		"filesystem /sys/fs/cgroup/NAME":           "cgroup cgroup rw,xattr,name=NAME",
-		"parent of /sys/fs/cgroup/NAME":            "/sys/fs/cgroup",
+		"filesystem (masked directory)":            "tmpfs mask ro",
+		"mount (masked file)":                      "/null",
+		"parent of (masked file)":                  "",
 		"propagation /sys/fs/cgroup":               "shared,master",
 		"mount /":                                  "/rootfs",
 		"filesystem /sys/fs/cgroup/CONTROLLER (2)": "",

@@ -50,6 +50,9 @@ func TestContainersSeeWhatTheySeeUnderPeers(t *testing.T) {
 		})
 	}
 	merged := merge(found)
+	if *update && len(ran) < len(configs(box)) {
+		t.Fatal("-update wants all configs")
+	}
 	if *update {
 		listed.update(merged)
 		must(t, os.WriteFile(listFile(), []byte(listed.String()), 0o644))
@@ -95,6 +98,7 @@ func see(t *testing.T, r runtime, c config, program string, p place) items {
 	for _, n := range b.spec.Linux.Namespaces {
 		p.ownPIDs = p.ownPIDs || n.Type == specs.PIDNamespace
 	}
+	p.masked, p.fixed = b.spec.Linux.MaskedPaths, b.spec.Linux.ReadonlyPaths
 	call := call{runtime: r, scratch: p.scratch, terminal: b.terminal, files: b.files}
 	out, err := call.run()
 	var refused *complaint
