@@ -27,10 +27,10 @@ type jobKey struct{ ref, platform, credential, namespace string }
 
 type job struct {
 	progress *progress
-	cancel  context.CancelCauseFunc
-	done    chan struct{}
-	waiters int
-	lonely  *time.Timer // runs while nobody waits
+	cancel   context.CancelCauseFunc
+	done     chan struct{}
+	waiters  int
+	lonely   *time.Timer // runs while nobody waits
 	// image and err are set before done is closed.
 	image *Image
 	err   error

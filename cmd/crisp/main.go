@@ -21,6 +21,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"serve", "serve the CRI", serve},
+		{"image", "list, pull, remove and look at images", images},
 		{"config", "print the effective configuration as TOML", printConfig},
 		{"version", "print the version", printVersion},
 		{"help", "print this", printHelp},

@@ -45,15 +45,7 @@ func openNode(ctx context.Context, c *config.Config) (*node, error) {
 
 func (n *node) open(ctx context.Context, c *config.Config) error {
 	var err error
-	n.images, err = image.Open(ctx, image.Config{
-		Root: filepath.Join(c.Root, "images"), RegistryDir: c.Image.RegistryDir,
-		Registries: registries.Config{
-			Conf: c.Image.RegistriesConf, ConfDir: c.Image.RegistriesConfDir, CertDirs: c.Image.CertDirs,
-			AuthFile: c.Image.AuthFile, NamespaceAuthDir: c.Image.NamespaceAuthDir,
-		},
-		Policy:       policy.Config{File: c.Image.PolicyFile, NamespaceDir: c.Image.PolicyDir, RegistriesDir: c.Image.SignaturesDir},
-		MaxDownloads: c.Image.MaxDownloads, Pinned: c.Image.Pinned,
-	})
+	n.images, err = image.Open(ctx, imageConfig(c))
 	if err := n.own("image store", n.images, err); err != nil {
 		return err
 	}
@@ -82,6 +74,19 @@ func (n *node) open(ctx context.Context, c *config.Config) error {
 		Address: c.Server.StreamAddress, IdleTimeout: time.Duration(c.Server.StreamIdleTimeout),
 	}, n.pods)
 	return n.own("streaming", n.streams, err)
+}
+
+// imageConfig is what the configuration says of images.
+func imageConfig(c *config.Config) image.Config {
+	return image.Config{
+		Root: filepath.Join(c.Root, "images"), RegistryDir: c.Image.RegistryDir,
+		Registries: registries.Config{
+			Conf: c.Image.RegistriesConf, ConfDir: c.Image.RegistriesConfDir, CertDirs: c.Image.CertDirs,
+			AuthFile: c.Image.AuthFile, NamespaceAuthDir: c.Image.NamespaceAuthDir,
+		},
+		Policy:       policy.Config{File: c.Image.PolicyFile, NamespaceDir: c.Image.PolicyDir, RegistriesDir: c.Image.SignaturesDir},
+		MaxDownloads: c.Image.MaxDownloads, Pinned: c.Image.Pinned,
+	}
 }
 
 // openCgroups has systemd at hand whatever the driver: pods that were made by it stay when the driver is changed.

@@ -11,11 +11,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"crisp/server"
+	"crisp/server/admin"
 	"crisp/server/config"
 	"crisp/server/daemon"
 	"crisp/server/logs"
@@ -89,7 +91,13 @@ func live(ctx context.Context, c *config.Config) (err error) {
 		return err
 	}
 	srv := server.New(n.serverConfig(c))
-	failed := make(chan error, 2)
+	root, err := daemon.ListenPrivate(ctx, filepath.Join(c.State, adminSocket))
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	commands := admin.New(n.images)
+	failed := make(chan error, 3)
+	go func() { failed <- commands.Serve(root) }()
 	go func() { failed <- srv.Serve(l) }()
 	go func() { failed <- n.streams.Serve() }()
 	notify(daemon.Ready)
@@ -102,7 +110,7 @@ func live(ctx context.Context, c *config.Config) (err error) {
 	}
 	notify(daemon.Stopping)
 	srv.Stop(stopGrace)
-	return err
+	return errors.Join(err, commands.Close())
 }
 
 // reload reads the configuration again and takes over what can change while the daemon runs: the log's level. Registries'

@@ -52,6 +52,34 @@ func (p *Policy) Check(ctx context.Context, im Image) error {
 	return errors.Join(failed...)
 }
 
+// Explain says what the policy wants of an image, by its name alone.
+func (p *Policy) Explain(ctx context.Context, im Image) string {
+	rules, err := p.rules(im.Namespace)
+	if err != nil {
+		return err.Error()
+	}
+	if rules == nil {
+		return "accepted: there is no policy"
+	}
+	policy, err := signature.NewPolicyContext(rules)
+	if err != nil {
+		return err.Error()
+	}
+	defer policy.Destroy() //nolint:errcheck // it holds nothing
+	name, err := named(im)
+	if err != nil {
+		return err.Error()
+	}
+	decided, err := withoutSignatures(ctx, policy, name)
+	switch {
+	case !decided:
+		return "signatures are asked for"
+	case err != nil:
+		return err.Error()
+	}
+	return "accepted"
+}
+
 // rules reads the policy that counts for a namespace; nil if there is none.
 func (p *Policy) rules(namespace string) (*signature.Policy, error) {
 	var files []string

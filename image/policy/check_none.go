@@ -14,6 +14,14 @@ import (
 	"path/filepath"
 )
 
+// Explain says what the policy wants of an image, by its name alone.
+func (p *Policy) Explain(ctx context.Context, im Image) string {
+	if err := p.Check(ctx, im); err != nil {
+		return err.Error()
+	}
+	return "accepted"
+}
+
 // Check returns nil if there is no policy, or one that accepts everything.
 func (p *Policy) Check(_ context.Context, im Image) error {
 	files := []string{p.config.File}

@@ -203,12 +203,14 @@ func (c *Client) newHost(hc hostConfig, dir, domain string) (*host, error) {
 
 // trust makes the host believe what these authorities sign, beside what it does anyway, and gives it certificates of ours.
 func (h *host) trust(pool *x509.CertPool, own []tls.Certificate) {
-	t := h.client.Transport.(*http.Transport).TLSClientConfig
+	t := h.tlsConfig()
 	if pool != nil {
 		t.RootCAs = pool
 	}
 	t.Certificates = append(t.Certificates, own...)
 }
+
+func (h *host) tlsConfig() *tls.Config { return h.client.Transport.(*http.Transport).TLSClientConfig }
 
 func (h *hostConfig) tls(dir string) (*tls.Config, error) {
 	t := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: h.skipVerify}

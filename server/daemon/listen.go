@@ -20,6 +20,17 @@ import (
 // full, which a daemon that is alive but overwhelmed shows.
 const probeTimeout = time.Second
 
+// ListenPrivate opens a Unix socket that only this process's user can connect to, as Listen does otherwise.
+func ListenPrivate(ctx context.Context, path string) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	if err := removeStale(ctx, path); err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return listenPrivate(ctx, path)
+}
+
 // Listen opens the Unix socket at path with mode 0660 and this process's owner. A socket that is left over is replaced,
 // but only when nobody answers on it; otherwise the error is ErrInUse. Anything else than a socket is left alone.
 func Listen(ctx context.Context, path string) (net.Listener, error) {
