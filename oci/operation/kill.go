@@ -94,16 +94,17 @@ func (c *container) killAll(ctx context.Context, sig unix.Signal) error {
 		if g == nil {
 			return nil
 		}
-		if sig == unix.SIGKILL && !c.uncontained() {
+		switch {
+		case sig != unix.SIGKILL:
+		case !c.uncontained():
 			return g.Kill(ctx)
-		}
-		pids, err := g.Pids()
-		if errors.Is(err, cgroup.ErrNone) { // the first process takes those of its PID namespace with it
-			if err = c.kill(sig); errors.Is(err, ErrNotRunning) {
-				err = nil
+		default: // the first process takes those of its PID namespace with it
+			if err := c.kill(sig); !errors.Is(err, ErrNotRunning) {
+				return err
 			}
-			return err
+			return nil
 		}
+		pids, err := c.pids(g)
 		if err != nil {
 			return err
 		}

@@ -56,7 +56,7 @@ func (r *Runtime) Update(_ context.Context, id string, q *specs.LinuxResources) 
 	return r.change(id, func(_ *container, g *cgroup.Cgroup) error { return g.Set(q) })
 }
 
-// Processes lists the pids of a container's cgroup, as our PID namespace numbers them.
+// Processes lists the pids of a container's cgroup, or without one of its PID namespace, as our PID namespace numbers them.
 func (r *Runtime) Processes(id string) ([]int, error) {
 	c, err := r.open(id)
 	if err != nil {
@@ -68,7 +68,7 @@ func (r *Runtime) Processes(id string) ([]int, error) {
 		if g == nil {
 			return nil
 		}
-		pids, err = g.Pids()
+		pids, err = c.pids(g)
 		return err
 	})
 	return pids, err

@@ -5,6 +5,9 @@ package operation
 import (
 	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strconv"
 
 	"crisp/oci/cgroup"
 )
@@ -43,6 +46,38 @@ func (c *container) findCgroup(q *CreateRequest) error {
 
 // uncontained says whether the container has no cgroup at all.
 func (c *container) uncontained() bool { return c.Hierarchies != nil && len(c.Hierarchies) == 0 }
+
+// pids lists the container's processes: those of its cgroup or, where there is none, of its PID namespace.
+func (c *container) pids(g *cgroup.Cgroup) ([]int, error) {
+	if !c.uncontained() || !c.OwnPIDs {
+		return g.Pids()
+	}
+	if !c.alive() {
+		return nil, nil
+	}
+	own, err := namespaceOf(c.Pid)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir("/proc")
+	var pids []int
+	for _, e := range entries {
+		pid, numErr := strconv.Atoi(e.Name())
+		if numErr != nil {
+			continue
+		}
+		if ns, err := namespaceOf(pid); err == nil && ns == own { // others are not ours to look at, or gone
+			pids = append(pids, pid)
+		}
+	}
+	slices.Sort(pids)
+	return pids, err
+}
+
+// namespaceOf names the PID namespace of a process: "pid:[4026531836]".
+func namespaceOf(pid int) (string, error) {
+	return os.Readlink("/proc/" + strconv.Itoa(pid) + "/ns/pid")
+}
 
 // rootlessError says of a limit that cannot be set what stands behind it, in runc's words.
 func (c *container) rootlessError(err error) error {

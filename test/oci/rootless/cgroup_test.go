@@ -4,6 +4,7 @@ package rootless
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -28,11 +29,19 @@ func TestWithoutRightsThereAreNoCgroups(t *testing.T) {
 
 	c := u.bundle("c", waits)
 	c.running()
-	for _, command := range [][]string{{"pause", "c"}, {"resume", "c"}, {"ps", "c"}, {"events", "--stats", "c"}, {"update", "--memory", "32m", "c"}} {
+	for _, command := range [][]string{{"pause", "c"}, {"resume", "c"}, {"events", "--stats", "c"}, {"update", "--memory", "32m", "c"}} {
 		c.fails("no cgroup of its own", command...)
+	}
+	if out := c.does("ps", "--format", "json", "c"); !strings.HasPrefix(out, fmt.Sprintf("[%d", c.state().Pid)) {
+		t.Errorf("ps: %s, not %d", out, c.state().Pid)
 	}
 	c.does("kill", "--all", "c", "KILL")
 	c.eventually("its end", func() bool { return c.state().Status == specs.StateStopped })
+
+	all := u.bundle("all", "(trap 'touch /told; exit' TERM; touch /started; while :; do sleep 0.01; done) & trap : TERM; wait; wait")
+	all.running()
+	all.does("kill", "--all", "all", "TERM")
+	all.eventually("all were told", func() bool { _, err := os.Stat(u.path("home/all/rootfs/told")); return err == nil })
 }
 
 func TestDelegatedCgroupsAreUsed(t *testing.T) {
