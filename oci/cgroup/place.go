@@ -15,17 +15,21 @@ import (
 // A Place is where somebody who is not the host's root may make a cgroup.
 type Place struct {
 	Path        string
-	Hierarchies []string // for Config.Only; empty, not nil: nowhere
+	Hierarchies []string // for Config.Only; nil: all, empty: nowhere
 }
 
-// Place finds where this process may make a cgroup of that name: below the one that it is in, where somebody has delegated that to its user. On
-// v1 it may be in many; those count that have the same path.
+// Place finds where this process may make a cgroup of that name: at the top, for who may do that in every hierarchy, else below the one that
+// it is in, where somebody has delegated that to its user. On v1 it may be in many; those count that have the same path.
 func (m *Manager) Place(name string) (Place, error) {
 	text, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		return Place{}, err
 	}
 	at := Place{Hierarchies: []string{}}
+	denied := func(h *hierarchy) bool { return !h.delegated(".") }
+	if !slices.ContainsFunc(m.hierarchies, denied) {
+		return Place{Path: path.Join("/", name)}, nil
+	}
 	for _, h := range slices.Backward(m.hierarchies) { // the unified one first
 		own, ok := h.of(string(text))
 		p := path.Join(own, name)
