@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -104,6 +105,36 @@ func TestSystemdPods(t *testing.T) {
 	bad.Linux.CgroupParent = "/kubepods/pod1"
 	_, err = n.RunPodSandbox(n.ctx, &runtime.RunPodSandboxRequest{Config: bad})
 	n.wantCode(err, codes.InvalidArgument)
+}
+
+// TestSystemdCrashLeavesNoScope: the daemon is killed at some moments of a pod's creation. Its successor finds what is there.
+func TestSystemdCrashLeavesNoScope(t *testing.T) {
+	n, slice := newSystemdNode(t)
+	started := time.Now()
+	pod, _ := podIn(slice, "first")
+	n.runPod(pod)
+	whole := time.Since(started)
+	const moments = 4
+	for i := range moments {
+		pod, _ := podIn(slice, fmt.Sprint("crash", i))
+		done := make(chan error, 1)
+		go func(c *cri.Client) {
+			_, err := c.RunPodSandbox(n.ctx, &runtime.RunPodSandboxRequest{Config: pod})
+			done <- err
+		}(n.Client)
+		select {
+		case <-done: // it was faster this time
+		case <-time.After(whole * time.Duration(i+1) / (moments + 1)):
+		}
+		n.crash()
+		n.restart()
+	}
+	n.must(n.RemoveAllPods(n.ctx))
+	n.eventually("no scope is left", func() bool {
+		out, err := exec.Command("systemctl", "list-units", "--all", "--no-legend", "crisp-*.scope").CombinedOutput()
+		n.must(err)
+		return len(out) == 0
+	})
 }
 
 // TestSystemdOutOfMemory: systemd removes the cgroup of a container that has ended; the reason is known nevertheless.
