@@ -18,12 +18,19 @@ import (
 //go:embed all:bin
 var bin embed.FS
 
-// binary makes the memfd once for the process.
-var binary = sync.OnceValues(makeBinary)
+// binary is the memfd, made once for the process.
+var binary struct {
+	once sync.Once
+	file *os.File
+	err  error
+}
 
 // Binary returns the embedded crisp-conmon as a sealed memfd that is made once: nothing that runs it can change it
 // (CVE-2019-5736). Run with argv[0] "pause" it is the pause program. The caller does not close it.
-func Binary() (*os.File, error) { return binary() }
+func Binary() (*os.File, error) {
+	binary.once.Do(func() { binary.file, binary.err = makeBinary() })
+	return binary.file, binary.err
+}
 
 func makeBinary() (*os.File, error) {
 	f, err := bin.Open("bin/crisp-conmon")

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -29,12 +28,11 @@ const otherBinary = "CRISP_CONMON_TEST_BINARY"
 // TestMain fails when the tests leave descriptors, goroutines or child processes behind.
 func TestMain(m *testing.M) {
 	if path := os.Getenv(otherBinary); path != "" {
-		binary = sync.OnceValues(func() (*os.File, error) {
-			text, err := os.ReadFile(path)
-			if err != nil {
-				return nil, err
+		binary.once.Do(func() {
+			var text []byte
+			if text, binary.err = os.ReadFile(path); binary.err == nil {
+				binary.file, binary.err = sealed(bytes.NewReader(text))
 			}
-			return sealed(bytes.NewReader(text))
 		})
 	}
 	_, _ = Binary() // made once, stays open

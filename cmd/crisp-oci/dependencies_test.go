@@ -57,7 +57,7 @@ func TestLinkedPackages(t *testing.T) {
 // TestNothingIsDoneAtStart: packages of this module make no maps and the like when the program starts. What is wanted seldom is made
 // when it is wanted; see table in package oci.
 func TestNothingIsDoneAtStart(t *testing.T) {
-	const most = 1024 // bytes that a package may allocate
+	const most = 256 // bytes that a package may allocate
 	program := filepath.Join(t.TempDir(), "crisp-oci")
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

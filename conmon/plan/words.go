@@ -26,55 +26,64 @@ type arg struct {
 }
 
 // vocabulary has the words of each operation whose fields do not speak for themselves. Labels are those of the system call's manual page.
-var vocabulary = sync.OnceValue(func() map[Op]words {
-	return map[Op]words{
-		OpSetns:            {args: [4]arg{{"type", Namespaces, false}}},
-		OpUnshare:          {args: [4]arg{{"", Namespaces, false}}},
-		OpMount:            {f: "on", t: "on", u: "type", args: [4]arg{{"flags", MountFlags, false}}},
-		OpUmount:           {args: [4]arg{{"flags", umountFlags.text, false}}},
-		OpFsconfig:         {g: "aux", t: "=", args: [4]arg{{"", fsconfigCommand, true}, {"aux", number, false}}},
-		OpFsmount:          {args: [4]arg{{"attr", MountAttributes, false}}},
-		OpOpenTree:         {f: "at", args: [4]arg{{"flags", treeFlags.text, false}}},
-		OpMountSetattr:     {g: "userns", args: [4]arg{{"flags", treeFlags.text, false}, {"set", MountAttributes, false}, {"clear", MountAttributes, false}, {"propagation", MountFlags, false}}},
-		OpMoveMount:        {g: "to", s: "to", args: [4]arg{{"flags", number, false}}},
-		OpOpenat2:          {f: "at", args: [4]arg{{"flags", openFlags.text, false}, {"mode", octal, false}, {"resolve", resolveFlags.text, false}}},
-		OpMkdirat:          {f: "at", args: [4]arg{{"mode", octal, true}}},
-		OpMknodat:          {f: "at", args: [4]arg{{"", fileMode, true}, {"device", device, false}}},
-		OpSymlinkat:        {f: "at", t: "to"},
-		OpFchownat:         {f: "at", args: [4]arg{{"uid", id, true}, {"gid", id, true}}},
-		OpPivotRoot:        {t: "old root"},
-		OpSethostname:      {blob: quoted},
-		OpSetdomainname:    {blob: quoted},
-		OpSchedSetattr:     {blob: scheduler},
-		OpSchedSetaffinity: {blob: cpus},
-		OpPrctl:            {args: [4]arg{{"", prctlOption, true}, {"", number, true}, {"", number, false}, {"", number, false}}},
-		OpUmask:            {args: [4]arg{{"", octal, true}}},
-		OpSetresuid:        {args: [4]arg{{"real", id, true}, {"effective", id, true}, {"saved", id, true}}},
-		OpSetresgid:        {args: [4]arg{{"real", id, true}, {"effective", id, true}, {"saved", id, true}}},
-		OpSetgroups:        {blob: groups},
-		OpSetrlimit:        {args: [4]arg{{"", resource, true}, {"soft", limit, true}, {"hard", limit, true}}},
-		OpSeccomp:          {args: [4]arg{{"flags", seccompFlags.text, false}}, blob: instructions},
-		OpCapBound:         {args: [4]arg{{"keep", capabilities, true}}},
-		OpCapset:           {args: [4]arg{{"effective", capabilities, true}, {"permitted", capabilities, true}, {"inheritable", capabilities, true}}},
-		OpPersonality:      {args: [4]arg{{"", number, true}}},
-		OpSetMempolicy:     {args: [4]arg{{"", number, true}}, s: "nodes"},
-		OpIoprioSet:        {args: [4]arg{{"", ioprio, true}}},
-		OpMkpoint:          {f: "in", g: "like", args: [4]arg{{"kind", pointKind, true}, {"mode", octal, false}}},
-		OpWrite:            {f: "at", t: "value", args: [4]arg{{"symlinks", number, false}, {"flags", openFlags.text, false}, {"mode", octal, false}}, blob: quoted},
-		OpVerifyFs:         {args: [4]arg{{"magic", magic, true}}},
-		OpVerifyDev:        {args: [4]arg{{"", fileMode, true}, {"device", device, true}}},
-		OpPty:              {f: "in", args: [4]arg{{"rows", decimal, false}, {"columns", decimal, false}, {"uid", id, true}, {"gid", id, true}}},
-		OpSendFd:           {args: [4]arg{{"kind", decimal, true}}},
-		OpCwd:              {args: [4]arg{{"make", number, false}}},
-		OpFchownStdio:      {args: [4]arg{{"uid", id, true}}},
-		OpMkpath:           {f: "in", args: [4]arg{{"mode", octal, true}, {"uid", id, true}, {"gid", id, true}}},
-		OpSocket:           {args: [4]arg{{"family", number, true}, {"type", number, true}, {"protocol", number, false}}},
-		OpIoctl:            {args: [4]arg{{"", ioctlRequest, true}}},
-		OpKeyctl:           {args: [4]arg{{"", decimal, true}, {"keyring", signed, true}, {"value", number, true}}},
-		OpRemount:          {args: [4]arg{{"", nil, false}, {"set", MountAttributes, false}, {"clear", MountAttributes, false}}},
-		OpExec:             {args: [4]arg{{"", nil, false}, {"files", decimal, false}, {"from", decimal, false}}},
-	}
-})
+func vocabulary() map[Op]words {
+	learned.Do(func() {
+		learnedWords = map[Op]words{
+			OpSetns:            {args: [4]arg{{"type", Namespaces, false}}},
+			OpUnshare:          {args: [4]arg{{"", Namespaces, false}}},
+			OpMount:            {f: "on", t: "on", u: "type", args: [4]arg{{"flags", MountFlags, false}}},
+			OpUmount:           {args: [4]arg{{"flags", umountFlags.text, false}}},
+			OpFsconfig:         {g: "aux", t: "=", args: [4]arg{{"", fsconfigCommand, true}, {"aux", number, false}}},
+			OpFsmount:          {args: [4]arg{{"attr", MountAttributes, false}}},
+			OpOpenTree:         {f: "at", args: [4]arg{{"flags", treeFlags.text, false}}},
+			OpMountSetattr:     {g: "userns", args: [4]arg{{"flags", treeFlags.text, false}, {"set", MountAttributes, false}, {"clear", MountAttributes, false}, {"propagation", MountFlags, false}}},
+			OpMoveMount:        {g: "to", s: "to", args: [4]arg{{"flags", number, false}}},
+			OpOpenat2:          {f: "at", args: [4]arg{{"flags", openFlags.text, false}, {"mode", octal, false}, {"resolve", resolveFlags.text, false}}},
+			OpMkdirat:          {f: "at", args: [4]arg{{"mode", octal, true}}},
+			OpMknodat:          {f: "at", args: [4]arg{{"", fileMode, true}, {"device", device, false}}},
+			OpSymlinkat:        {f: "at", t: "to"},
+			OpFchownat:         {f: "at", args: [4]arg{{"uid", id, true}, {"gid", id, true}}},
+			OpPivotRoot:        {t: "old root"},
+			OpSethostname:      {blob: quoted},
+			OpSetdomainname:    {blob: quoted},
+			OpSchedSetattr:     {blob: scheduler},
+			OpSchedSetaffinity: {blob: cpus},
+			OpPrctl:            {args: [4]arg{{"", prctlOption, true}, {"", number, true}, {"", number, false}, {"", number, false}}},
+			OpUmask:            {args: [4]arg{{"", octal, true}}},
+			OpSetresuid:        {args: [4]arg{{"real", id, true}, {"effective", id, true}, {"saved", id, true}}},
+			OpSetresgid:        {args: [4]arg{{"real", id, true}, {"effective", id, true}, {"saved", id, true}}},
+			OpSetgroups:        {blob: groups},
+			OpSetrlimit:        {args: [4]arg{{"", resource, true}, {"soft", limit, true}, {"hard", limit, true}}},
+			OpSeccomp:          {args: [4]arg{{"flags", seccompFlags.text, false}}, blob: instructions},
+			OpCapBound:         {args: [4]arg{{"keep", capabilities, true}}},
+			OpCapset:           {args: [4]arg{{"effective", capabilities, true}, {"permitted", capabilities, true}, {"inheritable", capabilities, true}}},
+			OpPersonality:      {args: [4]arg{{"", number, true}}},
+			OpSetMempolicy:     {args: [4]arg{{"", number, true}}, s: "nodes"},
+			OpIoprioSet:        {args: [4]arg{{"", ioprio, true}}},
+			OpMkpoint:          {f: "in", g: "like", args: [4]arg{{"kind", pointKind, true}, {"mode", octal, false}}},
+			OpWrite:            {f: "at", t: "value", args: [4]arg{{"symlinks", number, false}, {"flags", openFlags.text, false}, {"mode", octal, false}}, blob: quoted},
+			OpVerifyFs:         {args: [4]arg{{"magic", magic, true}}},
+			OpVerifyDev:        {args: [4]arg{{"", fileMode, true}, {"device", device, true}}},
+			OpPty:              {f: "in", args: [4]arg{{"rows", decimal, false}, {"columns", decimal, false}, {"uid", id, true}, {"gid", id, true}}},
+			OpSendFd:           {args: [4]arg{{"kind", decimal, true}}},
+			OpCwd:              {args: [4]arg{{"make", number, false}}},
+			OpFchownStdio:      {args: [4]arg{{"uid", id, true}}},
+			OpMkpath:           {f: "in", args: [4]arg{{"mode", octal, true}, {"uid", id, true}, {"gid", id, true}}},
+			OpSocket:           {args: [4]arg{{"family", number, true}, {"type", number, true}, {"protocol", number, false}}},
+			OpIoctl:            {args: [4]arg{{"", ioctlRequest, true}}},
+			OpKeyctl:           {args: [4]arg{{"", decimal, true}, {"keyring", signed, true}, {"value", number, true}}},
+			OpRemount:          {args: [4]arg{{"", nil, false}, {"set", MountAttributes, false}, {"clear", MountAttributes, false}}},
+			OpExec:             {args: [4]arg{{"", nil, false}, {"files", decimal, false}, {"from", decimal, false}}},
+		}
+	})
+	return learnedWords
+}
+
+// The vocabulary, made when the first step is told.
+var (
+	learned      sync.Once
+	learnedWords map[Op]words
+)
 
 func decimal(v uint64) string { return fmt.Sprint(v) }
 func signed(v uint64) string  { return fmt.Sprint(int64(v)) }

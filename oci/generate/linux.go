@@ -32,14 +32,16 @@ func linuxSettings() []Setting {
 }
 
 // namespaceTypes are the words for them; mnt and net are what the kernel calls two of them.
-var namespaceTypes = map[string]specs.LinuxNamespaceType{
-	"pid": specs.PIDNamespace, "network": specs.NetworkNamespace, "net": specs.NetworkNamespace, "mount": specs.MountNamespace,
-	"mnt": specs.MountNamespace, "ipc": specs.IPCNamespace, "uts": specs.UTSNamespace, "user": specs.UserNamespace,
-	"cgroup": specs.CgroupNamespace, "time": specs.TimeNamespace,
+func namespaceTypes() map[string]specs.LinuxNamespaceType {
+	return map[string]specs.LinuxNamespaceType{
+		"pid": specs.PIDNamespace, "network": specs.NetworkNamespace, "net": specs.NetworkNamespace, "mount": specs.MountNamespace,
+		"mnt": specs.MountNamespace, "ipc": specs.IPCNamespace, "uts": specs.UTSNamespace, "user": specs.UserNamespace,
+		"cgroup": specs.CgroupNamespace, "time": specs.TimeNamespace,
+	}
 }
 
 func namespaceType(v string) (specs.LinuxNamespaceType, error) {
-	t, ok := namespaceTypes[v]
+	t, ok := namespaceTypes()[v]
 	if !ok {
 		return "", errors.New("want one of pid, network, mount, ipc, uts, user, cgroup, time")
 	}

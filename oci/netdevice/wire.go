@@ -5,6 +5,7 @@ package netdevice
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -136,9 +137,7 @@ type address struct {
 }
 
 // kept are the attributes that an address keeps. The label is the old device's name, the cache has no meaning for what stays for ever.
-var kept = map[uint16]bool{
-	unix.IFA_LOCAL: true, unix.IFA_ADDRESS: true, unix.IFA_BROADCAST: true, unix.IFA_ANYCAST: true, unix.IFA_RT_PRIORITY: true, ifaProto: true,
-}
+var kept = [...]uint16{unix.IFA_LOCAL, unix.IFA_ADDRESS, unix.IFA_BROADCAST, unix.IFA_ANYCAST, unix.IFA_RT_PRIORITY, ifaProto}
 
 // ifaProto is IFA_PROTO of include/uapi/linux/if_addr.h: who has set the address (Linux 5.18).
 const ifaProto = 11
@@ -153,7 +152,7 @@ func parseAddress(b []byte) (address, error) {
 		switch {
 		case kind == unix.IFA_FLAGS:
 			wide = value
-		case kept[kind]:
+		case slices.Contains(kept[:], kind):
 			a.attrs = appendAttr(a.attrs, kind, value)
 		}
 	})

@@ -22,18 +22,26 @@ func fieldsOf(t reflect.Type) map[string]reflect.StructField {
 	return all
 }
 
-// notRequired are fields without omitempty in the Go types that the text of the runtime spec does not call REQUIRED, or not always.
-var notRequired = map[string]bool{
-	"Process.User": true, "LinuxDevice.Major": true, "LinuxDevice.Minor": true, "LinuxMemoryPolicy.Nodes": true,
+// notRequired says of fields without omitempty in the Go types that the text of the runtime spec does not call them REQUIRED, or not always.
+func notRequired(field string) bool {
+	switch field {
+	case "Process.User", "LinuxDevice.Major", "LinuxDevice.Minor", "LinuxMemoryPolicy.Nodes":
+		return true
+	}
+	return false
 }
 
-// otherPlatforms are structs of which a container on Linux reads nothing.
-var otherPlatforms = map[reflect.Type]bool{
-	reflect.TypeFor[specs.Windows](): true, reflect.TypeFor[specs.Solaris](): true, reflect.TypeFor[specs.VM](): true,
-	reflect.TypeFor[specs.FreeBSD](): true, reflect.TypeFor[specs.ZOS](): true,
+// otherPlatform says of a struct that a container on Linux reads nothing of it.
+func otherPlatform(t reflect.Type) bool {
+	switch t {
+	case reflect.TypeFor[specs.Windows](), reflect.TypeFor[specs.Solaris](), reflect.TypeFor[specs.VM](), reflect.TypeFor[specs.FreeBSD](),
+		reflect.TypeFor[specs.ZOS]():
+		return true
+	}
+	return false
 }
 
 // required says whether a field is REQUIRED: the Go types leave omitempty out there.
 func required(t reflect.Type, f reflect.StructField) bool {
-	return !strings.Contains(f.Tag.Get("json"), ",omitempty") && !notRequired[t.Name()+"."+f.Name] && !otherPlatforms[t]
+	return !strings.Contains(f.Tag.Get("json"), ",omitempty") && !notRequired(t.Name()+"."+f.Name) && !otherPlatform(t)
 }
