@@ -86,7 +86,7 @@ func (o *Options) openDirectories() (*directories, error) {
 		}
 	}
 	d := &directories{images, work}
-	if err := errors.Join(o.checkParent(images), checkEntries(images), checkEntries(work)); err != nil {
+	if err := errors.Join(o.checkParent(images), checkEntries(images, anyName), checkEntries(work, o.wantsName)); err != nil {
 		d.Close()
 		return nil, err
 	}
@@ -127,8 +127,15 @@ func (o *Options) checkParent(images *os.File) error {
 // maxEntries bounds the files of a directory: processes and their threads have a few each.
 const maxEntries = 1 << 20
 
-// checkEntries refuses what is neither a file nor a directory, but for the link to the parent, which is relative.
-func checkEntries(dir *os.File) error {
+func anyName(string) bool { return true }
+
+// wantsName says whether criu writes a file of that name in its work directory. Engines give it theirs, with sockets, FIFOs and links of their own.
+func (o *Options) wantsName(name string) bool {
+	return o.Work == "" || strings.HasSuffix(name, ".log") || strings.HasPrefix(name, "stats-") || strings.HasPrefix(name, ".criu") || name == "irmap-cache"
+}
+
+// checkEntries refuses what is neither a file nor a directory, but for the link to the parent, which is relative. Only some names may count.
+func checkEntries(dir *os.File, counts func(string) bool) error {
 	d, err := os.Open(dir.Name())
 	if err != nil {
 		return err
@@ -147,6 +154,9 @@ func checkEntries(dir *os.File) error {
 			return fmt.Errorf("%s: %w: over %d files", dir.Name(), ErrImages, maxEntries)
 		}
 		for _, e := range entries {
+			if !counts(e.Name()) {
+				continue
+			}
 			if err := checkEntry(dir, e); err != nil {
 				return err
 			}

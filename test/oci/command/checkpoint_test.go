@@ -88,7 +88,9 @@ func TestImagesDoNotLeadOutside(t *testing.T) {
 		}
 		b.fails(1, "not the images of a checkpoint", "restore", "--detach", "--bundle", d.bundle, "--image-path", images, d.id)
 		b.fails(1, "not the images of a checkpoint", "checkpoint", "--image-path", images, c.id)
-		b.fails(1, "not the images of a checkpoint", "checkpoint", "--image-path", filepath.Join(b.dir, "good"), "--work-path", images, c.id)
+		if strings.HasSuffix(name, ".log") || strings.HasPrefix(name, "stats") || strings.HasPrefix(name, ".criu") { // those that criu has there
+			b.fails(1, "not the images of a checkpoint", "checkpoint", "--image-path", filepath.Join(b.dir, "good"), "--work-path", images, c.id)
+		}
 		b.fails(1, "does not exist", "state", d.id)
 	}
 	if text, err := os.ReadFile(victim); err != nil || string(text) != "untouched" {
