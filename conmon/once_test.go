@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"runtime"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -427,8 +428,10 @@ func TestOnceAsRootOfAUserNamespace(t *testing.T) {
 		c.Env = append(os.Environ(), nested+"=1")
 		c.SysProcAttr = &syscall.SysProcAttr{
 			Cloneflags: unix.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids, GidMappingsEnableSetgroups: true,
-			Credential: &syscall.Credential{},
+			Credential: &syscall.Credential{}, Pdeathsig: syscall.SIGKILL,
 		}
+		runtime.LockOSThread() // Pdeathsig is about the thread
+		defer runtime.UnlockOSThread()
 		if out, err := c.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("PASS: TestOnceAsRootOfAUserNamespace")) {
 			t.Errorf("in a user namespace: %v\n%s", err, out)
 		}
