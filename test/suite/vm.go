@@ -85,7 +85,8 @@ func vmWhole(ctx context.Context) ([]guest, error) {
 		runtime.runs = append(runtime.runs, guestRun{pkg: strings.TrimPrefix(pkg, "crisp/"), timeout: 20 * time.Minute})
 	}
 	runtime.runs = append(runtime.runs, guestRun{pkg: "test/oci/conformance", timeout: 20 * time.Minute},
-		guestRun{pkg: "test/oci/snapshot", timeout: 20 * time.Minute}, guestRun{pkg: "test/oci/command", timeout: 20 * time.Minute}, guestRun{pkg: "test/oci/rootless", timeout: 20 * time.Minute},
+		guestRun{pkg: "test/oci/snapshot", timeout: 20 * time.Minute}, guestRun{pkg: "test/oci/command", timeout: 20 * time.Minute},
+		guestRun{pkg: "test/engines", run: "Checkpoint", timeout: 10 * time.Minute}, guestRun{pkg: "test/oci/rootless", timeout: 20 * time.Minute},
 		guestRun{pkg: "test/security", timeout: 20 * time.Minute})
 	cri := guest{name: "CRI on cgroup v2", timeout: time.Hour, runs: []guestRun{{pkg: "test/integration", timeout: 55 * time.Minute}}}
 	return []guest{runtime, cri, withSystemd()}, nil
