@@ -343,6 +343,21 @@ func TestOwnersByDescriptor(t *testing.T) {
 	s.wantOutput(fmt.Sprintf("stat -c '%%u %%g' %s/a", dir), "0 9")
 }
 
+func TestAttributesAreSetByDescriptor(t *testing.T) {
+	s := newStepper(t)
+	file := filepath.Join(t.TempDir(), "a")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := s.open(file, unix.O_PATH)
+	s.do(plan.OpSetxattr, func(st *plan.Step) { st.FD, st.Str[0], st.Blob = a, "trusted.crisp", []byte("value\x00") })
+	s.wantOutput("", "")
+	value := make([]byte, 16)
+	if n, err := unix.Getxattr(file, "trusted.crisp", value); err != nil || string(value[:max(n, 0)]) != "value\x00" {
+		t.Errorf("%q, %v", value[:max(n, 0)], err)
+	}
+}
+
 func TestLoopbackComesUpByIoctl(t *testing.T) {
 	s := newStepper(t)
 	s.CloneFlags |= unix.CLONE_NEWNET

@@ -411,7 +411,19 @@ func (a *assembly) newFilesystem(fstype, source string, data []fsOption, attribu
 	s = a.step(plan.OpFsmount, attributes)
 	s.FD, s.Out = fs, r
 	a.close(fs)
+	a.labelQueues(r, fstype)
 	return r
+}
+
+// labelQueues labels the file system of message queues, which came with its IPC namespace and takes no options any more. A policy may know
+// no labels for it.
+func (a *assembly) labelQueues(r plan.Reg, fstype string) {
+	if fstype != "mqueue" || !a.opts.Host.SELinux || a.spec.Linux.MountLabel == "" {
+		return
+	}
+	s := a.step(plan.OpSetxattr)
+	s.FD, s.Str[0], s.Blob = r, "security.selinux", []byte(a.spec.Linux.MountLabel+"\x00")
+	a.tolerate(unix.EOPNOTSUPP)
 }
 
 // configure sets an option of a file system that is being made.

@@ -128,6 +128,8 @@ const (
 	OpRemount Op = 56
 	// OpKeyctl does keyctl(a, b, c, d).
 	OpKeyctl Op = 57
+	// OpSetxattr does setxattr(/proc/self/fd of register f, s, u: len bytes, 0).
+	OpSetxattr Op = 58
 	// OpVerifyText does fail with ESTALE unless the file s below f, opened as WRITE does (a), begins with t (len bytes) and ends there, or goes on with a space, a newline or a NUL.
 	OpVerifyText Op = 60
 )
@@ -189,6 +191,7 @@ var ops = [...]struct{ name, shape string }{
 	OpIoctl:            {"IOCTL", "fs1"},
 	OpRemount:          {"REMOUNT", "f"},
 	OpKeyctl:           {"KEYCTL", ""},
+	OpSetxattr:         {"SETXATTR", "fsu1"},
 	OpVerifyText:       {"VERIFY_TEXT", "fst1"},
 }
 

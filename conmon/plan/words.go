@@ -72,6 +72,7 @@ func vocabulary() map[Op]words {
 			OpSocket:           {args: [4]arg{{"family", number, true}, {"type", number, true}, {"protocol", number, false}}},
 			OpIoctl:            {args: [4]arg{{"", ioctlRequest, true}}},
 			OpKeyctl:           {args: [4]arg{{"", decimal, true}, {"keyring", signed, true}, {"value", number, true}}},
+			OpSetxattr:         {f: "on", t: "value", blob: quoted},
 			OpRemount:          {args: [4]arg{{"", nil, false}, {"set", MountAttributes, false}, {"clear", MountAttributes, false}}},
 			OpExec:             {args: [4]arg{{"", nil, false}, {"files", decimal, false}, {"from", decimal, false}}},
 		}

@@ -141,6 +141,7 @@ struct cr_step {
 	X(REMOUNT, 56, "f", "before Linux 5.12: what MOUNT_SETATTR does with b and c, on the one mount f, which must be attached and seen: MS_REMOUNT | MS_BIND " \
 	              "on /proc/self/fd, of which the plan has made sure") \
 	X(KEYCTL, 57, "", "keyctl(a, b, c, d)") \
+	X(SETXATTR, 58, "fsu1", "setxattr(/proc/self/fd of register f, s, u: len bytes, 0)") \
 	X(VERIFY_TEXT, 60, "fst1", "fail with ESTALE unless the file s below f, opened as WRITE does (a), begins with t (len bytes) and ends there, or goes on " \
 	                   "with a space, a newline or a NUL")
 

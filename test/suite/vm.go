@@ -32,6 +32,7 @@ type guestRun struct {
 type guest struct {
 	name    string
 	systemd bool
+	kernel  string // vm.Job.Kernel
 	timeout time.Duration
 	runs    []guestRun
 }
@@ -46,11 +47,13 @@ func vmCore(context.Context) ([]guest, error) {
 			{pkg: "cmd/crisp-oci", timeout: 5 * time.Minute},
 			{pkg: "test/oci/conformance", timeout: 8 * time.Minute},
 			{pkg: "test/oci/snapshot", run: vmSnapshot, timeout: 5 * time.Minute},
+			{pkg: "test/oci/seccomp", timeout: 5 * time.Minute},
 			{pkg: "test/oci/rootless", run: vmRootless, timeout: 8 * time.Minute},
 			{pkg: "test/oci/command", run: vmCommands, timeout: 8 * time.Minute},
 			{pkg: "test/integration", run: vmIntegration, timeout: 8 * time.Minute},
 		}},
 		withSystemd(),
+		withSELinux(),
 	}, nil
 }
 
@@ -74,6 +77,13 @@ func withSystemd() guest {
 	}}
 }
 
+// withSELinux has no policy but that of the tests.
+func withSELinux() guest {
+	return guest{name: "SELinux", kernel: "apparmor=0 security=selinux selinux=1", timeout: 5 * time.Minute, runs: []guestRun{
+		{pkg: "oci", run: "SELinux", timeout: 4 * time.Minute},
+	}}
+}
+
 // vmWhole is all of the runtime's tests and the CRI's integration tests.
 func vmWhole(ctx context.Context) ([]guest, error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-e", "-f", "{{.ImportPath}}", "./oci/...", "./conmon/...", "./cmd/crisp-oci/...", "./sandbox/...").Output()
@@ -87,9 +97,9 @@ func vmWhole(ctx context.Context) ([]guest, error) {
 	runtime.runs = append(runtime.runs, guestRun{pkg: "test/oci/conformance", timeout: 20 * time.Minute},
 		guestRun{pkg: "test/oci/snapshot", timeout: 20 * time.Minute}, guestRun{pkg: "test/oci/command", timeout: 20 * time.Minute},
 		guestRun{pkg: "test/engines", run: "Checkpoint", timeout: 10 * time.Minute}, guestRun{pkg: "test/oci/rootless", timeout: 20 * time.Minute},
-		guestRun{pkg: "test/security", timeout: 20 * time.Minute})
+		guestRun{pkg: "test/oci/seccomp", timeout: 20 * time.Minute}, guestRun{pkg: "test/security", timeout: 20 * time.Minute})
 	cri := guest{name: "CRI on cgroup v2", timeout: time.Hour, runs: []guestRun{{pkg: "test/integration", timeout: 55 * time.Minute}}}
-	return []guest{runtime, cri, withSystemd()}, nil
+	return []guest{runtime, cri, withSystemd(), withSELinux()}, nil
 }
 
 // vmLane runs guests one after the other.
@@ -140,6 +150,9 @@ func guestEnv(ctx context.Context) ([]string, error) {
 	if _, err := build.ConformanceProbe(ctx); err != nil {
 		return nil, err
 	}
+	if _, err := build.SeccompProbe(ctx); err != nil {
+		return nil, err
+	}
 	probe := filepath.Join(root, "test", ".cache", "vm", "probe")
 	if out, err := goBuild(ctx, "build", "-o", probe, "./oci/internal/probe"); err != nil {
 		return nil, fmt.Errorf("build the probe: %w\n%s", err, out)
@@ -179,7 +192,7 @@ func (g guest) do(ctx context.Context, m *vm.Machine, env []string) (tally, erro
 		script.WriteString(r.script(root, binary))
 	}
 	job := vm.Job{
-		Args: []string{"/bin/sh", "-c", script.String()}, Dir: root, Env: env, Systemd: g.systemd, Timeout: g.timeout,
+		Args: []string{"/bin/sh", "-c", script.String()}, Dir: root, Env: env, Systemd: g.systemd, Kernel: g.kernel, Timeout: g.timeout,
 		Writable: []string{dir}, MemoryMB: 3072, Stdout: os.Stdout, Stderr: os.Stderr,
 	}
 	if _, err := m.Run(ctx, job); err != nil {

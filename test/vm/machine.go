@@ -40,6 +40,7 @@ type Job struct {
 	Writable []string      // directories of the host that the guest may write
 	Drive    string        // what QEMU takes for a disk's file: the guest's /dev/vdb; "" for none
 	Systemd  bool          // boot systemd, and run the command as its service
+	Kernel   string        // more arguments for the kernel: "security=selinux selinux=1"
 	MemoryMB int           // 0: 2048
 	CPUs     int           // 0: 2
 	Timeout  time.Duration // 0: 10 minutes

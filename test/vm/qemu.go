@@ -107,7 +107,7 @@ func (m *Machine) arguments(dir string, job Job, accel string) []string {
 		"-accel", machine, "-cpu", cpu, "-smp", fmt.Sprint(cpus), "-m", fmt.Sprintf("%dM", memory),
 		"-object", fmt.Sprintf("memory-backend-memfd,id=memory,size=%dM,share=on", memory), "-numa", "node,memdev=memory", // for virtiofs
 		"-display", "none", "-nodefaults", "-no-user-config", "-no-reboot",
-		"-kernel", m.kernel.vmlinux(), "-initrd", m.kernel.initramfs(), "-append", kernelArgs + dir,
+		"-kernel", m.kernel.vmlinux(), "-initrd", m.kernel.initramfs(), "-append", kernelArgs + dir + " " + job.Kernel,
 		"-serial", "file:" + filepath.Join(dir, "console"),
 		"-chardev", "socket,id=files,path=" + filepath.Join(dir, "files"),
 		"-device", "vhost-user-fs-pci,chardev=files,tag=host,queue-size=1024",

@@ -327,7 +327,7 @@ func labelRows() []row {
 		}, {
 			id: "mountLabel", of: "6.4 mountLabel", fields: []string{"linux.mountLabel"}, needs: needsSELinux, alone: true,
 			edit: func(k *bundle) { k.Linux.MountLabel = "system_u:object_r:container_file_t:s0:c1,c2" },
-			sees: []sight{{"mount super /dev", `~context="?system_u:object_r:container_file_t:s0:c1,c2`}, {"mount super /dev/mqueue", "~context="}},
+			sees: []sight{{"mount super /dev", `~context="?system_u:object_r:container_file_t:s0:c1,c2`}},
 		}, {
 			// runc and crun give the option only where SELinux is on, and so nothing happens.
 			id: "mountLabel.off", of: "6.4 mountLabel", needs: needsNoSELinux, alone: true,

@@ -2,7 +2,7 @@
 
 // Command run runs a command as root in a throw-away virtual machine with this machine's files (package vm).
 //
-//	go run ./test/vm/run [-systemd] [-kernel 5.10] [-writable DIR] [-timeout 10m] -- COMMAND [ARG…]
+//	go run ./test/vm/run [-systemd] [-kernel 5.10] [-append ARGUMENTS] [-writable DIR] [-timeout 10m] -- COMMAND [ARG…]
 //	go test -exec "go run crisp/test/vm/run --" ./oci/cgroup
 //
 // It exits with the command's code; 124: its time was over; 125: no virtual machine.
@@ -26,6 +26,7 @@ func main() {
 	var job vm.Job
 	flag.BoolVar(&job.Systemd, "systemd", false, "boot systemd, and run the command as its service")
 	flag.DurationVar(&job.Timeout, "timeout", 10*time.Minute, "time for the command")
+	flag.StringVar(&job.Kernel, "append", "", "more arguments for the kernel")
 	kernel := flag.String("kernel", "", `"5.10", or the newest there is`)
 	flag.IntVar(&job.MemoryMB, "memory", 2048, "megabytes")
 	flag.IntVar(&job.CPUs, "cpus", 2, "processors")
