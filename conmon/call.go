@@ -52,6 +52,9 @@ type call struct {
 
 // do sends a request and waits for its answer; an ERR is returned as an error.
 func (c *Client) do(ctx context.Context, r request) (reply, error) {
+	if err := ctx.Err(); err != nil { // nobody is there to take the answer, which might come before that is seen
+		return reply{}, err
+	}
 	k := &call{answer: make(chan reply, 1)}
 	seq, err := c.enter(k)
 	if err != nil {
