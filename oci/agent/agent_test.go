@@ -106,7 +106,7 @@ func TestABusyAgentIsWaitedFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		unix.Close(c)
+		defer unix.Close(c) // a connection that ends too early is another error
 	}
 	if err := <-sent; err != nil {
 		t.Error(err)
