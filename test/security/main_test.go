@@ -21,7 +21,9 @@ import (
 const inside = "CRISP_TEST_INSIDE=1"
 
 // testCgroup is above the cgroups of all containers of a run of these tests.
-var testCgroup = fmt.Sprintf("/crisp-security-%d", os.Getpid())
+var testCgroup = cgroupOf(os.Getpid())
+
+func cgroupOf(pid int) string { return fmt.Sprintf("/crisp-security-%d", pid) }
 
 // TestMain runs the tests in mount, network and UTS namespaces of their own: mounts are shared there, as systemd makes them, so that
 // one that is not isolated shows up; and whoever breaks out does less harm.
@@ -79,6 +81,12 @@ func again() int {
 	runtime.LockOSThread() // Pdeathsig is about the thread
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	// Once more from here: an engine that is not isolated may have covered /sys in there.
+	if err := lane.RemoveCgroups(cgroupOf(cmd.Process.Pid)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	return cmd.ProcessState.ExitCode()
 }
