@@ -28,9 +28,19 @@ func RemoveCgroups(name string) error {
 	return errors.Join(errs...)
 }
 
+// removeTree removes a directory of a hierarchy. What is of none are plain files: programs make them where a hierarchy is expected
+// but not mounted.
 func removeTree(root string) error {
+	var st unix.Statfs_t
+	err := unix.Statfs(root, &st)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err == nil && st.Type != unix.CGROUP_SUPER_MAGIC && st.Type != unix.CGROUP2_SUPER_MAGIC {
+		return os.RemoveAll(root)
+	}
 	var dirs []string
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
 			dirs = append(dirs, path)
 		}
