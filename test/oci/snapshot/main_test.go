@@ -10,6 +10,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"unsafe"
 
 	"crisp/test/isolate"
 	"crisp/test/lane"
@@ -49,6 +50,9 @@ func TestMain(m *testing.M) {
 // systemd makes them; and this process is the parent of containers whose runtime has exited.
 func prepare() error {
 	unix.Umask(0o022)
+	if err := defaultSignals(); err != nil {
+		return err
+	}
 	if err := isolate.HideUnified(); err != nil {
 		return err
 	}
@@ -60,6 +64,18 @@ func prepare() error {
 	}
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become subreaper: %w", err)
+	}
+	return nil
+}
+
+// defaultSignals gives the two signals their default action that belong to the C library: make starts programs with these ignored, which
+// runc and crun pass on to containers.
+func defaultSignals() error {
+	var byDefault [4]uint64 // struct sigaction of the kernel: handler, flags, restorer, mask
+	for _, s := range []uintptr{32, 33} {
+		if _, _, e := unix.RawSyscall6(unix.SYS_RT_SIGACTION, s, uintptr(unsafe.Pointer(&byDefault)), 0, 8, 0, 0); e != 0 {
+			return fmt.Errorf("rt_sigaction %d: %w", s, e)
+		}
 	}
 	return nil
 }
