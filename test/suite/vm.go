@@ -47,15 +47,22 @@ func vmCore(context.Context) ([]guest, error) {
 			{pkg: "cmd/crisp-oci", timeout: 5 * time.Minute},
 			{pkg: "test/oci/conformance", timeout: 8 * time.Minute},
 			{pkg: "test/oci/snapshot", run: vmSnapshot, timeout: 5 * time.Minute},
-			{pkg: "test/oci/seccomp", timeout: 5 * time.Minute},
+			{pkg: "test/oci/seccomp", skip: vmPeers, timeout: 5 * time.Minute},
 			{pkg: "test/oci/rootless", run: vmRootless, timeout: 8 * time.Minute},
 			{pkg: "test/oci/command", run: vmCommands, timeout: 8 * time.Minute},
 			{pkg: "test/integration", run: vmIntegration, timeout: 8 * time.Minute},
 		}},
-		withSystemd(),
+		withSystemd(vmRaces),
 		withSELinux(),
 	}, nil
 }
+
+// vmRaces are tests of what is not always so yet (docs/status.md), which a slow guest shows in one run of a few.
+const vmRaces = `^TestSystemdOutOfMemory$`
+
+// vmPeers are comparisons with runc, which the host has made: a Go program of 9 MB that crashes at its start, now and then, in an emulated
+// guest says nothing about crisp.
+const vmPeers = `^TestEveryCallEndsAsWithRunc$|^Test.*$/^runc$`
 
 // vmIntegration are tests of test/integration that depend on the cgroup version.
 const vmIntegration = `^(TestOutOfMemoryIsReported|TestLimitsArriveInTheCgroup|TestUpdateSurvivesARestart|TestStatsSayWhatAContainerUses)$`
@@ -69,11 +76,11 @@ const vmCommands = `^(TestKill.*|TestFlagsOfUpdate|TestUpdateOfAFile|TestEvents|
 // vmSnapshot are the configurations of test/oci/snapshot that are about cgroups, or most like what people run.
 const vmSnapshot = `^TestContainersSeeWhatTheySeeUnderPeers$/^(plain|podman|pod|privileged|host-namespaces|user-namespace|delegated-cgroup|cgroup-namespace|resources|devices)$`
 
-func withSystemd() guest {
+func withSystemd(skip string) guest {
 	return guest{name: "systemd", systemd: true, timeout: 15 * time.Minute, runs: []guestRun{
 		{pkg: "oci/cgroup", run: "Systemd", timeout: 5 * time.Minute},
 		{pkg: "test/oci/systemd", timeout: 5 * time.Minute},
-		{pkg: "test/integration", run: "Systemd", timeout: 5 * time.Minute},
+		{pkg: "test/integration", run: "Systemd", skip: skip, timeout: 5 * time.Minute},
 	}}
 }
 
@@ -99,7 +106,7 @@ func vmWhole(ctx context.Context) ([]guest, error) {
 		guestRun{pkg: "test/engines", run: "Checkpoint", timeout: 10 * time.Minute}, guestRun{pkg: "test/oci/rootless", timeout: 20 * time.Minute},
 		guestRun{pkg: "test/oci/seccomp", timeout: 20 * time.Minute}, guestRun{pkg: "test/security", timeout: 20 * time.Minute})
 	cri := guest{name: "CRI on cgroup v2", timeout: time.Hour, runs: []guestRun{{pkg: "test/integration", timeout: 55 * time.Minute}}}
-	return []guest{runtime, cri, withSystemd(), withSELinux()}, nil
+	return []guest{runtime, cri, withSystemd(""), withSELinux()}, nil
 }
 
 // vmLane runs guests one after the other.
