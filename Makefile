@@ -22,8 +22,9 @@ build: bin/crisp bin/crisp-oci ## build bin/crisp and bin/crisp-oci, static, wit
 bin/crisp bin/crisp-oci: conmon
 	$(BUILD) -o $@ ./cmd/$(@F)
 
-# It begins in cmd/crisp-oci/entry_*.s.
-bin/crisp-oci: private ENTRY := -E main.entry
+# It begins in cmd/crisp-oci/entry_*.s. The settings are those of its main.go, and no huge pages for a heap of a few hundred KiB: where
+# the kernel gives them to everybody, they were 3 MiB of every command. go:debug does not know that one.
+bin/crisp-oci: private ENTRY := -E main.entry -X runtime.godebugDefault=containermaxprocs=0,updatemaxprocs=0,disablethp=1
 
 conmon: deps
 	$(MAKE) -C conmon
