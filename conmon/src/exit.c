@@ -76,8 +76,8 @@ void sync_ready(struct watch *w, uint32_t events)
 		;
 }
 
-/* oom_ready reads "oom_kill N" from memory.events (v2) or memory.oom_control (v1): when it changes, for systemd removes the cgroup with
- * its last process, and at the exit. */
+/* oom_ready reads memory.events (v2) or memory.oom_control (v1) at the exit: "oom_kill N". systemd removes the cgroup with its last
+ * process, so when the file changes (v2) "oom N" is read, which comes before the kill: the next notice is 10 ms off. */
 void oom_ready(struct watch *w, uint32_t events)
 {
 	char buf[1024];
@@ -85,8 +85,8 @@ void oom_ready(struct watch *w, uint32_t events)
 	if (n <= 0)
 		return watch_close(w);
 	buf[n] = 0;
-	const char *p = strstr(buf, "oom_kill "); /* no other key ends so */
-	container(w, struct slot, oom)->oom_kills = p ? (uint32_t)strtoul(p + 9, NULL, 10) : 0;
+	const char *p = strstr(buf, events ? "oom " : "oom_kill "); /* no other key ends so */
+	container(w, struct slot, oom)->oom_kills = p ? (uint32_t)strtoul(p + (events ? 4 : 9), NULL, 10) : 0;
 }
 
 /* write_record writes the exit record aside and renames it; the fd that is to be synced, or -1. */
