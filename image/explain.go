@@ -5,7 +5,6 @@ package image
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"time"
 
 	"crisp/image/manifest"
@@ -41,9 +40,6 @@ func (s *Store) Explain(ctx context.Context, r PullRequest) (*Explanation, error
 	}
 	p := manifest.Host()
 	e := &Explanation{Platform: p.OS + "/" + p.Architecture}
-	if p.Architecture == "" {
-		e.Platform = "linux/" + runtime.GOARCH
-	}
 	if p.Variant != "" {
 		e.Platform += "/" + p.Variant
 	}

@@ -196,6 +196,9 @@ func (x *index) findPrefix(hex string) *stored {
 
 // find looks a reference up by all names that it may mean on this node, and then as it stands.
 func (s *Store) find(ref string) *stored {
+	if digest.Digest(ref).Validate() == nil {
+		return s.index.find(ref) // an ID: no configuration has to be looked at
+	}
 	names, err := s.sources.Names(ref)
 	if err == nil {
 		for _, name := range names {

@@ -114,14 +114,8 @@ func (c *imageCommand) wrong(call *imageCall) string {
 	return ""
 }
 
-// closer of what openImages returns.
-type closable interface {
-	admin.Images
-	io.Closer
-}
-
 // open reaches the images by the daemon, or opens the store itself where there is none.
-func (c *imageCall) open(ctx context.Context) (closable, func() error, error) {
+func (c *imageCall) open(ctx context.Context) (admin.Images, func() error, error) {
 	client := admin.Dial(filepath.Join(c.config.State, adminSocket))
 	_, err := client.UnderWay(ctx)
 	if err == nil {

@@ -98,8 +98,12 @@ type Repository struct {
 	client *Client
 	ref    reference.Reference
 	cred   Credential
-	lookUp func(host, repository string) (Credential, error) // for hosts that cred is not for; nil: none
+	lookUp func(host, repository string) (Credential, error) // where cred is empty; nil: none
 	hosts  []*host
+
+	// mu guards found: what lookUp has said for a host. It reads files, and may start a program.
+	mu    sync.Mutex
+	found map[*host]Credential
 }
 
 // LookUpCredentials makes the repository use other credentials of the node than the client does, where the caller has brought none.
@@ -172,20 +176,27 @@ const (
 
 // try asks one host, repeatedly while its errors are temporary.
 func (r *Repository) try(ctx context.Context, h *host, q request, tries int) (*http.Response, error) {
+	var resp *http.Response
+	err := r.client.retry(ctx, tries, func() (err error) {
+		resp, err = r.once(ctx, h, q)
+		return err
+	})
+	return resp, err
+}
+
+// retry does something so many times at the most, with pauses, while its errors are temporary.
+func (c *Client) retry(ctx context.Context, tries int, do func() error) error {
 	for n := 1; ; n++ {
-		resp, err := r.once(ctx, h, q)
-		if err == nil {
-			return resp, nil
-		}
+		err := do()
 		t, ok := errors.AsType[interface {
 			error
 			temporary() bool
 		}](err)
 		if !ok || !t.temporary() || n == tries {
-			return nil, err
+			return err
 		}
-		if err := pause(ctx, r.client.pauseFor(n, err)); err != nil {
-			return nil, err
+		if err := pause(ctx, c.pauseFor(n, err)); err != nil {
+			return err
 		}
 	}
 }
@@ -266,10 +277,19 @@ func (r *Repository) credential(h *host) (Credential, error) {
 	if r.cred != (Credential{}) || r.lookUp == nil {
 		return r.cred.forHost(h.config.url.Host), nil
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c, ok := r.found[h]; ok {
+		return c, nil
+	}
 	c, err := r.lookUp(canonicalHost(h.config.url.Host), h.path(r.ref))
 	if err != nil {
 		return Credential{}, fmt.Errorf("%w: the node's credentials: %w", ErrUnauthorized, err)
 	}
+	if r.found == nil {
+		r.found = map[*host]Credential{}
+	}
+	r.found[h] = c
 	return c, nil
 }
 

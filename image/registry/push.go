@@ -4,6 +4,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,25 +36,18 @@ func (r *Repository) PushBlob(ctx context.Context, d Descriptor, from string, op
 	if err != nil || there {
 		return false, err
 	}
-	for n := 1; ; n++ {
-		location, err := r.startUpload(ctx, d, from)
-		if err != nil || location == nil {
-			return false, err
+	var location *url.URL
+	var refused error // of startUpload, which has been repeated already
+	err = r.client.retry(ctx, maxTries, func() error {
+		if location, refused = r.startUpload(ctx, d, from); refused != nil || location == nil {
+			return nil
 		}
-		if err = r.upload(ctx, d, location, open); err == nil {
-			return true, nil
-		}
-		t, ok := errors.AsType[interface {
-			error
-			temporary() bool
-		}](err)
-		if !ok || !t.temporary() || n == maxTries {
-			return false, err
-		}
-		if err := pause(ctx, r.client.pauseFor(n, err)); err != nil {
-			return false, err
-		}
+		return r.upload(ctx, d, location, open)
+	})
+	if err = cmp.Or(refused, err); err != nil || location == nil {
+		return false, err
 	}
+	return true, nil
 }
 
 // startUpload asks for a place to put the blob; nil if it has been mounted instead.

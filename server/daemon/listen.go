@@ -34,13 +34,7 @@ func ListenPrivate(ctx context.Context, path string) (net.Listener, error) {
 // Listen opens the Unix socket at path with mode 0660 and this process's owner. A socket that is left over is replaced,
 // but only when nobody answers on it; otherwise the error is ErrInUse. Anything else than a socket is left alone.
 func Listen(ctx context.Context, path string) (net.Listener, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	if err := removeStale(ctx, path); err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	l, err := listenPrivate(ctx, path)
+	l, err := ListenPrivate(ctx, path)
 	if err != nil {
 		return nil, err // names the operation, the network and the path itself
 	}
