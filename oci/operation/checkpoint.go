@@ -42,15 +42,7 @@ func (c *container) checkpoint(ctx context.Context, o checkpoint.Options) error 
 	if err != nil {
 		return err
 	}
-	e, err := c.runtime.openEngine()
-	if err != nil {
-		return err
-	}
-	defer e.Close()
-	k, err := c.load(ctx, e, &once{container: c})
-	if err != nil {
-		return err
-	}
-	defer k.Close()
-	return k.Checkpoint(ctx, oci.CheckpointRequest{Spec: kept.Spec, Bundle: c.Bundle, Options: o})
+	return c.loaded(ctx, func(k *oci.Container) error {
+		return k.Checkpoint(ctx, oci.CheckpointRequest{Spec: kept.Spec, Bundle: c.Bundle, Options: o})
+	})
 }

@@ -74,17 +74,8 @@ func (r *Runtime) create(ctx context.Context, q *CreateRequest, atOnce bool) (_ 
 	if err != nil {
 		return nil, conmon.Process{}, err
 	}
-	c, err := r.directory(q.ID)
+	c, err := r.begin(q, &undo)
 	if err != nil {
-		return nil, conmon.Process{}, err
-	}
-	undo.push(func() {
-		if err := c.remove(); err != nil {
-			r.config.Log.Error("remove the record of a failed container", "error", err)
-		}
-		c.Close()
-	})
-	if err := c.describe(q); err != nil {
 		return nil, conmon.Process{}, err
 	}
 	if err := c.tellNotify(q.Spec); err != nil {
@@ -108,6 +99,21 @@ func (r *Runtime) create(ctx context.Context, q *CreateRequest, atOnce bool) (_ 
 	}
 	undo.release()
 	return c, p, nil
+}
+
+// begin makes a container's directory and describes it there; undo removes it again.
+func (r *Runtime) begin(q *CreateRequest, undo *undo) (*container, error) {
+	c, err := r.directory(q.ID)
+	if err != nil {
+		return nil, err
+	}
+	undo.push(func() {
+		if err := c.remove(); err != nil {
+			r.config.Log.Error("remove the record of a failed container", "error", err)
+		}
+		c.Close()
+	})
+	return c, c.describe(q)
 }
 
 // describe makes the record of what is going to be made: whatever happens from here on, delete finds it.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"crisp/oci"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -98,15 +100,5 @@ func (c *container) end(ctx context.Context) error {
 
 // deleteLoaded removes the cgroup by package oci, which runs the hooks and unmounts what others see.
 func (c *container) deleteLoaded(ctx context.Context) error {
-	e, err := c.runtime.openEngine()
-	if err != nil {
-		return err
-	}
-	defer e.Close()
-	k, err := c.load(ctx, e, &once{container: c})
-	if err != nil {
-		return err
-	}
-	defer k.Close()
-	return k.Delete(ctx)
+	return c.loaded(ctx, func(k *oci.Container) error { return k.Delete(ctx) })
 }

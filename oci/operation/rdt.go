@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"crisp/oci"
 	"crisp/oci/events"
 )
 
@@ -22,26 +23,18 @@ func (r *Runtime) UpdateRdt(ctx context.Context, id string, q RdtRequest) error 
 	if !c.alive() {
 		return ErrNotRunning
 	}
-	e, err := r.openEngine()
-	if err != nil {
-		return err
-	}
-	defer e.Close()
-	k, err := c.load(ctx, e, &once{container: c})
-	if err != nil {
-		return err
-	}
-	defer k.Close()
-	made, err := k.UpdateResctrl(q.L3CacheSchema, q.MemBwSchema)
-	if err != nil || made == nil {
-		return err
-	}
-	b, err := json.Marshal(made)
-	if err != nil {
-		return err
-	}
-	c.IntelRdt = string(b)
-	return c.write()
+	return c.loaded(ctx, func(k *oci.Container) error {
+		made, err := k.UpdateResctrl(q.L3CacheSchema, q.MemBwSchema)
+		if err != nil || made == nil {
+			return err
+		}
+		b, err := json.Marshal(made)
+		if err != nil {
+			return err
+		}
+		c.IntelRdt = string(b)
+		return c.write()
+	})
 }
 
 // rdtStats reads the container's part of resctrl.
@@ -50,19 +43,11 @@ func (c *container) rdtStats(to *events.IntelRdt) error {
 	if err != nil || s.Spec.Linux.IntelRdt == nil {
 		return err
 	}
-	e, err := c.runtime.openEngine()
-	if err != nil {
+	return c.loaded(context.Background(), func(k *oci.Container) error {
+		group, root, err := k.Schemata()
+		if err == nil {
+			to.ReadSchemata(group, root)
+		}
 		return err
-	}
-	defer e.Close()
-	k, err := c.load(context.Background(), e, &once{container: c})
-	if err != nil {
-		return err
-	}
-	defer k.Close()
-	group, root, err := k.Schemata()
-	if err == nil {
-		to.ReadSchemata(group, root)
-	}
-	return err
+	})
 }

@@ -50,17 +50,8 @@ func (r *Runtime) restore(ctx context.Context, q *RestoreRequest) (*container, c
 		return nil, conmon.Process{}, err
 	}
 	defer sinks.Close()
-	c, err := r.directory(q.ID)
+	c, err := r.begin(&q.CreateRequest, &undo)
 	if err != nil {
-		return nil, conmon.Process{}, err
-	}
-	undo.push(func() {
-		if err := c.remove(); err != nil {
-			r.config.Log.Error("remove the record of a failed container", "error", err)
-		}
-		c.Close()
-	})
-	if err := c.describe(&q.CreateRequest); err != nil {
 		return nil, conmon.Process{}, err
 	}
 	p, err := c.restore(ctx, q, &undo)

@@ -107,3 +107,18 @@ func (c *container) load(ctx context.Context, e *engine, o *once) (*oci.Containe
 	}
 	return e.oci.Load(ctx, oci.LoadRequest{ID: c.ID, Spec: k.Spec, Program: program, Pid: pid, Monitor: o, Bundle: c.Bundle, Root: c.Mount})
 }
+
+// loaded calls do with the container as package oci sees it.
+func (c *container) loaded(ctx context.Context, do func(*oci.Container) error) error {
+	e, err := c.runtime.openEngine()
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	k, err := c.load(ctx, e, &once{container: c})
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	return do(k)
+}

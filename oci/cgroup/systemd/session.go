@@ -34,20 +34,9 @@ func (s *session) manager(member string, body ...any) (dbus.Message, error) {
 // property reads one of the manager's own.
 func (s *session) property(name string) (string, error) {
 	s.call = "Get " + name
-	m, err := s.conn.Call(dbus.Call{
+	return onlyText(s.conn.Call(dbus.Call{
 		Destination: busName, Path: managerPath, Interface: "org.freedesktop.DBus.Properties", Member: "Get", Body: []any{managerIface, name},
-	})
-	if err != nil {
-		return "", err
-	}
-	texts, err := m.Strings()
-	if err == nil && len(texts) != 1 {
-		err = dbus.ErrProtocol
-	}
-	if err != nil {
-		return "", err
-	}
-	return texts[0], nil
+	}))
 }
 
 // version is systemd's. It is asked once.
@@ -99,12 +88,12 @@ func (s *session) start(properties dbus.Properties) error {
 
 func (s *session) startJob(properties dbus.Properties) (job string, err error) {
 	m, err := s.manager("StartTransientUnit", s.unit, "replace", properties, dbus.Units{})
-	return jobOf(m, err)
+	return onlyText(m, err)
 }
 
 // stop ends the unit and waits until its name is free.
 func (s *session) stop() error {
-	job, err := jobOf(s.manager("StopUnit", s.unit, "replace"))
+	job, err := onlyText(s.manager("StopUnit", s.unit, "replace"))
 	if is(err, "NoSuchUnit") {
 		return nil
 	}
@@ -124,8 +113,8 @@ func (s *session) stop() error {
 	return nil
 }
 
-// jobOf is the path of the job that a call has made.
-func jobOf(m dbus.Message, err error) (string, error) {
+// onlyText is the one string that a call has returned: a property, or the path of the job that it has made.
+func onlyText(m dbus.Message, err error) (string, error) {
 	if err != nil {
 		return "", err
 	}
