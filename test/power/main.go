@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"crisp/test/build"
+	"crisp/test/isolate"
 	"crisp/test/power/disk"
 	"crisp/test/vm"
 
@@ -56,15 +57,11 @@ func run(ctx context.Context, o options) (int, error) {
 		return 1, errors.New("needs root")
 	}
 	if !slices.Contains(os.Environ(), inside) {
-		cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-		cmd.Env = append(os.Environ(), inside)
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS, Pdeathsig: unix.SIGTERM}
-		err := cmd.Run()
-		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-			return exit.ExitCode(), nil
+		ended, err := isolate.Again(inside, unix.CLONE_NEWNS, unix.SIGTERM)
+		if err != nil {
+			return 1, err
 		}
-		return 0, err
+		return ended.ExitCode(), nil
 	}
 	m, err := vm.New(ctx)
 	if err != nil {

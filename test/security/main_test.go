@@ -5,10 +5,8 @@ package security
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
-	"syscall"
 	"testing"
 
 	"crisp/test/isolate"
@@ -71,22 +69,15 @@ func prepare() error {
 
 // again runs this program in new namespaces.
 func again() int {
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Args[0] = os.Args[0]
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), inside)
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Unshareflags: unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC, Pdeathsig: unix.SIGKILL,
-	}
-	runtime.LockOSThread() // Pdeathsig is about the thread
-	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+	ended, err := isolate.Again(inside, unix.CLONE_NEWNS|unix.CLONE_NEWNET|unix.CLONE_NEWUTS|unix.CLONE_NEWIPC, unix.SIGKILL)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	// Once more from here: an engine that is not isolated may have covered /sys in there.
-	if err := lane.RemoveCgroups(cgroupOf(cmd.Process.Pid)); err != nil {
+	if err := lane.RemoveCgroups(cgroupOf(ended.Pid())); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return cmd.ProcessState.ExitCode()
+	return ended.ExitCode()
 }

@@ -17,7 +17,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"slices"
 	"syscall"
@@ -63,26 +62,16 @@ func run(ctx context.Context, o options) (int, error) {
 		return 1, errors.New("needs root")
 	}
 	if !slices.Contains(os.Environ(), inside) {
-		return again()
+		ended, err := isolate.Again(inside, unix.CLONE_NEWNS, unix.SIGKILL)
+		if err != nil {
+			return 1, err
+		}
+		return ended.ExitCode(), nil
 	}
 	if err := isolate.HideUnified(); err != nil {
 		return 1, fmt.Errorf("hide the unified hierarchy: %w", err)
 	}
 	return 0, measure(ctx, o)
-}
-
-// again runs this program in a mount namespace of its own.
-func again() (int, error) {
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inside)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return exit.ExitCode(), nil
-	}
-	return 0, err
 }
 
 func measure(ctx context.Context, o options) (err error) {
